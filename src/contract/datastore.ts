@@ -30,7 +30,7 @@ export interface Datastore extends AsyncDisposable {
   /** Compare-and-swap: succeeds only while the stored revision is `ifRevision`. */
   update(key: ResourceKey, resource: Resource, ifRevision: Revision): Promise<Stored>;
   delete(key: ResourceKey, ifRevision?: Revision): Promise<void>;
-  /** All or nothing: either every write is done, at one revision, or none. */
+  /** All or nothing: every write is done, in one transaction and in this order, or none is. */
   writeAll(writes: readonly Write[]): Promise<readonly Stored[]>;
   /**
    * Every change of any kind after `from`, then bookmarks as the store moves on. Ends when `signal` aborts.

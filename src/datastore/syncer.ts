@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Turns any Datastore into the one stream that the calculation graph drinks: snapshot, watch and re-list joined.
+ *
+ * Owns:       the view of what was last told to the sink, by path; the faults of stored but invalid resources.
+ * Takes in:   a Datastore. Gives out: Updates (present values, null for absent or invalid) and the sync status.
+ * Invariants: the stream converges to the store's state; loss of the store tells the sink nothing but `resync`;
+ *             a path is told absent only when a delete event or a full snapshot says so; a revision never goes back.
+ * Next:       model/updates.ts converts one resource, calc/graph.ts consumes, agent/main.ts runs it.
+ */
+import type { Datastore, Stored, Syncer, SyncerSink, WatchEvent } from '../contract/datastore.ts';
+import type { Revision } from '../lib/brand.ts';
+import { AppError, type Fault } from '../lib/errors.ts';
+import { keyPath } from '../model/kinds.ts';
+import type { ResourceKey, Update } from '../model/types.ts';
+import { builtinUpdates, updatesOf } from '../model/updates.ts';
+
+export interface SyncerOptions {
+  /** Called with what is wrong with a stored resource, and with no faults once it is valid or gone. */
+  readonly onFaults?: (key: ResourceKey, faults: readonly Fault[]) => void;
+  /** Called when the store cannot be used and how long we wait, so that status can say so. */
+  readonly onUnavailable?: (error: AppError, retryMs: number) => void;
+  /** Called with the revision up to which the sink was told. */
+  readonly onRevision?: (revision: Revision) => void;
+  /** Between 0 and 1. @defaultValue Math.random */
+  readonly random?: () => number;
+}
+
+const firstRetryMs = 100;
+const lastRetryMs = 10_000;
+
+export class StoreSyncer implements Syncer {
+  readonly #store: Datastore;
+  readonly #options: SyncerOptions;
+  /** By the resource's path: its key, for the updates that undo it. */
+  #known = new Map<string, ResourceKey>();
+
+  constructor(store: Datastore, options: SyncerOptions = {}) {
+    this.#store = store;
+    this.#options = options;
+  }
+
+  async run(sink: SyncerSink, signal: AbortSignal): Promise<void> {
+    sink.onStatus('wait-for-ready');
+    sink.onUpdates(builtinUpdates());
+    for (let retryMs = firstRetryMs; !signal.aborted; retryMs = Math.min(retryMs * 2, lastRetryMs)) {
+      try {
+        await this.#listAndWatch(sink, signal, () => {
+          retryMs = firstRetryMs;
+        });
+      } catch (error) {
+        await this.#recover(error, retryMs, signal);
+      }
+    }
+  }
+
+  async #listAndWatch(sink: SyncerSink, signal: AbortSignal, onInSync: () => void): Promise<void> {
+    const { items, revision } = await this.#store.snapshot();
+    sink.onStatus('resync');
+    this.#replace(items, sink);
+    sink.onStatus('in-sync');
+    this.#options.onRevision?.(revision);
+    onInSync();
+    for await (const events of this.#store.watch(revision, signal)) this.#advance(events, sink);
+  }
+
+  #replace(items: readonly Stored[], sink: SyncerSink): void {
+    const present = new Map(items.map((item) => [keyPath(item.key) as string, item.key]));
+    const gone = [...this.#known].filter(([path]) => !present.has(path)).map(([, key]) => key);
+    this.#known = present;
+    sink.onUpdates([...gone.flatMap((key) => this.#absent(key)), ...items.flatMap((item) => this.#present(item))]);
+  }
+
+  #advance(events: readonly WatchEvent[], sink: SyncerSink): void {
+    const updates = events.flatMap((event) => this.#updatesOf(event));
+    if (updates.length > 0) sink.onUpdates(updates);
+    const last = events.at(-1);
+    if (last) this.#options.onRevision?.(last.type === 'put' ? last.stored.revision : last.revision);
+  }
+
+  #updatesOf(event: WatchEvent): readonly Update[] {
+    if (event.type === 'bookmark') return [];
+    if (event.type === 'delete') {
+      this.#known.delete(keyPath(event.key));
+      return this.#absent(event.key);
+    }
+    this.#known.set(keyPath(event.stored.key), event.stored.key);
+    return this.#present(event.stored);
+  }
+
+  #present(stored: Stored): readonly Update[] {
+    const { updates, faults } = updatesOf(stored.key, stored.resource);
+    this.#options.onFaults?.(stored.key, faults);
+    return updates;
+  }
+
+  #absent(key: ResourceKey): readonly Update[] {
+    this.#options.onFaults?.(key, []);
+    return updatesOf(key, null).updates;
+  }
+
+  /** A gone revision asks for a new list at once; an unreachable store for patience, spread so that nodes do not march in step. */
+  async #recover(error: unknown, retryMs: number, signal: AbortSignal): Promise<void> {
+    if (!(error instanceof AppError)) throw error;
+    if (error.code === 'REVISION_GONE' || signal.aborted) return;
+    const waitMs = retryMs * (0.5 + (this.#options.random ?? Math.random)());
+    this.#options.onUnavailable?.(error, waitMs);
+    await sleep(waitMs, signal);
+  }
+}
+
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    function done() {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    }
+    signal.addEventListener('abort', done, { once: true });
+  });
+}
