@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+/** libc by node:ffi, built into Node 26. Chosen by MUSLIN_SYS=node-ffi. */
+import { UnsupportedError } from '../../lib/errors.ts';
+import { type Bytes, type CType, type Libc, type LibcFunctions, libcSignatures } from './libc.ts';
+
+type Argument = number | bigint | Uint8Array | null;
+type Foreign = (...args: Argument[]) => number | bigint;
+
+interface Signature {
+  readonly return: string;
+  readonly arguments: readonly string[];
+}
+
+/** The part of node:ffi used here; @types/node 24 does not know the module. See Node's doc/api/ffi.md. */
+interface NodeFfi {
+  readonly DynamicLibrary: new (
+    path: string | null,
+  ) => {
+    getFunction(name: string, signature: Signature): Foreign;
+    getSymbol(name: string): bigint;
+    registerCallback(signature: Signature, callback: (...args: number[]) => void): bigint;
+    unregisterCallback(pointer: bigint): void;
+  };
+  getInt32(pointer: bigint): number;
+  getRawPointer(source: Uint8Array): bigint;
+  getCurrentEventLoop(): bigint;
+}
+
+const ffiTypes: { readonly [T in CType]: string } = { int: 'int32', long: 'int64', bytes: 'pointer' };
+const UV_POLL = 8; // uv_handle_type, uv.h of libuv 1.x
+const UV_READABLE = 1;
+
+/** @throws {UnsupportedError} unless this Node carries node:ffi. */
+export function openNodeFfi(): Libc {
+  const ffi = process.getBuiltinModule('node:ffi' as 'node:os') as unknown as NodeFfi | undefined;
+  if (!ffi)
+    throw new UnsupportedError(`cannot use node:ffi: got Node ${process.version}, want 26.1 or newer`);
+  const library = new ffi.DynamicLibrary(null);
+  const bound = Object.entries(libcSignatures).map(([name, signature]) => {
+    const [result, ...args] = signature;
+    const foreign = library.getFunction(name, {
+      return: ffiTypes[result],
+      arguments: args.map((arg) => ffiTypes[arg]),
+    });
+    return [name, adapt(foreign, result, args)];
+  });
+  const location = library.getFunction('__errno_location', { return: 'pointer', arguments: [] });
+  const errnoPointer = BigInt(location()); // fixed for the life of the thread
+  return {
+    backend: 'node-ffi',
+    call: Object.fromEntries(bound) as LibcFunctions, // the table of signatures is what makes this true
+    errno: () => ffi.getInt32(errnoPointer),
+    addressOf: (bytes) => ffi.getRawPointer(bytes),
+    watch: watcher(ffi, library),
+  };
+}
+
+/** node:ffi wants every 64-bit value as a BigInt. */
+function adapt(foreign: Foreign, result: CType, args: readonly CType[]): Foreign {
+  const longs = args.flatMap((arg, i) => (arg === 'long' ? [i] : []));
+  if (longs.length === 0 && result !== 'long') return foreign;
+  return (...values: (number | bigint | Bytes)[]) => {
+    for (const i of longs) values[i] = BigInt(values[i] as number);
+    return Number(foreign(...values));
+  };
+}
+
+/** The handle lives in malloc'd memory and its close callback is libc's free: nothing is left to JavaScript's timing. */
+function watcher(ffi: NodeFfi, library: InstanceType<NodeFfi['DynamicLibrary']>): Libc['watch'] {
+  const uv = (name: string, result: string, args: string[]) =>
+    library.getFunction(name, { return: result, arguments: args });
+  const malloc = uv('malloc', 'pointer', ['uint64']);
+  const handleSize = uv('uv_handle_size', 'uint64', ['int32']);
+  const pollInit = uv('uv_poll_init', 'int32', ['pointer', 'pointer', 'int32']);
+  const pollStart = uv('uv_poll_start', 'int32', ['pointer', 'int32', 'pointer']);
+  const close = uv('uv_close', 'void', ['pointer', 'pointer']);
+  const free = library.getSymbol('free');
+  const release = uv('free', 'void', ['pointer']);
+  return (fd, onReadable) => {
+    const handle = malloc(handleSize(UV_POLL));
+    const failed = pollInit(ffi.getCurrentEventLoop(), handle, fd);
+    if (failed !== 0) {
+      release(handle);
+      throw new UnsupportedError(`cannot watch descriptor ${fd}: uv_poll_init gave ${failed}`);
+    }
+    const callback = library.registerCallback(
+      { return: 'void', arguments: ['pointer', 'int32', 'int32'] },
+      onReadable,
+    );
+    pollStart(handle, UV_READABLE, callback);
+    return {
+      [Symbol.dispose]() {
+        close(handle, free);
+        setImmediate(() => library.unregisterCallback(callback)); // it may be running now, and must not then
+      },
+    };
+  };
+}
