@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * One policy or profile, one direction, one family: a chain that many endpoints share.
+ *
+ * A verdict that ends policy is taken where it is found: Deny drops, Allow goes to the chain that all policies of that
+ * direction share. Only Pass depends on who asks (the next tier differs from endpoint to endpoint): it sets a mark and
+ * returns, and the tier's chain looks at the mark behind the jump.
+ */
+import type { Direction, ResolvedRule } from '../contract/dataplane.ts';
+import type { Family } from '../lib/address.ts';
+import { hasPorts } from '../lib/protocol.ts';
+import { assertNever } from '../lib/errors.ts';
+import { type Action, type Chain, type ChainRule, type Match, rule } from './chain.ts';
+import { classify, type Footprint, type Item } from './classify.ts';
+import { matchesOf } from './match.ts';
+
+/** Where Allow leads: past the source's policy a packet meets the destination's, past that it is accepted. */
+export const allowedChain: { readonly [D in Direction]: string } = { egress: 'x-allowed', ingress: 'x-accept' };
+
+/** What a list of rules needs of its owner, be it a policy or a profile. */
+export interface RuleListOwner {
+  /** The chain's name. */
+  readonly chain: string;
+  /** `default/allow-web`, for comments and the log. */
+  readonly title: string;
+  /** What Pass does: leave the tier, or, in a profile, go on to the next profile. */
+  readonly onPass: 'mark' | 'return';
+}
+
+export interface RuleListChains {
+  /** The owner's chain first, then the cells it needs. */
+  readonly chains: readonly Chain[];
+  readonly footprint: Footprint;
+  /** No rule can do anything but allow. */
+  readonly commutes: boolean;
+  readonly passes: boolean;
+}
+
+export function ruleListChains(
+  owner: RuleListOwner,
+  rules: readonly ResolvedRule[],
+  direction: Direction,
+  family: Family,
+): RuleListChains {
+  const items = rules.flatMap((resolved, index) => itemOf(owner, resolved, index, direction, family));
+  const { steps, chains } = classify([owner.chain], items);
+  return {
+    chains: [{ name: owner.chain, steps }, ...chains],
+    footprint: joinFootprints(items.map((item) => item.footprint)),
+    commutes: items.every((item) => item.commutes),
+    passes: rules.some((resolved) => resolved.action === 'pass') && owner.onPass === 'mark',
+  };
+}
+
+function itemOf(
+  owner: RuleListOwner,
+  resolved: ResolvedRule,
+  index: number,
+  direction: Direction,
+  family: Family,
+): Item[] {
+  const comment = `${owner.title} ${direction} rule ${index}`;
+  const steps = matchesOf(resolved, family).flatMap((match) => ruleSteps(owner, resolved, match, direction, comment));
+  if (steps.length === 0) return [];
+  return [{ id: String(index), footprint: footprintOf(resolved), commutes: resolved.action === 'allow', steps }];
+}
+
+function ruleSteps(
+  owner: RuleListOwner,
+  resolved: ResolvedRule,
+  match: readonly Match[],
+  direction: Direction,
+  comment: string,
+): ChainRule[] {
+  const actions = actionsOf(owner, resolved, direction);
+  return actions.map((action) => rule(match, action, comment));
+}
+
+function actionsOf(owner: RuleListOwner, resolved: ResolvedRule, direction: Direction): readonly Action[] {
+  switch (resolved.action) {
+    case 'allow':
+      return [{ kind: 'goto', chain: allowedChain[direction] }];
+    case 'deny':
+      return [{ kind: 'drop' }];
+    case 'pass':
+      return owner.onPass === 'mark' ? [{ kind: 'set-mark', mark: 'passed' }, { kind: 'return' }] : [{ kind: 'return' }];
+    case 'log':
+      return [{ kind: 'log', prefix: `muslin-${direction} ${owner.title}: ` }];
+    default:
+      return assertNever(resolved.action);
+  }
+}
+
+/** Named ports have addresses of their own, so such a rule may match at any port. */
+function footprintOf(resolved: ResolvedRule): Footprint {
+  const { protocol, dst } = resolved;
+  if (protocol === undefined || !hasPorts(protocol) || dst.portSets.length > 0) return 'any';
+  if (dst.ports.length === 0) return [{ protocol, ports: { first: 0, last: 65535 } }];
+  return dst.ports.map((ports) => ({ protocol, ports }));
+}
+
+function joinFootprints(footprints: readonly Footprint[]): Footprint {
+  const joined: { protocol: number; ports: { first: number; last: number } }[] = [];
+  for (const footprint of footprints) {
+    if (footprint === 'any') return 'any';
+    joined.push(...footprint);
+  }
+  return joined;
+}

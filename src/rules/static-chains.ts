@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The chains that every node has whatever its policies: where packets enter, which endpoint's policy they meet, and
+ * what allowed means.
+ *
+ *     forward -> established: mark, accept
+ *             -> from a workload (by interface) -> its egress policy -> x-allowed
+ *             -> to a workload (by interface) -> its ingress policy -> x-accept
+ *             -> an interface with the workloads' prefix that is nobody's: drop
+ *     input   -> from a workload: the same egress policy, then what the node allows its workloads
+ *     output  -> the node reaches its own workloads always (kubelet's probes depend on it)
+ *
+ * @see Calico documentation, "Protect hosts": defaultEndpointToHostAction, host to local workload
+ */
+import type { Family } from '../lib/address.ts';
+import { protocolNumbers } from '../lib/protocol.ts';
+import { type Action, type Chain, type ChainRule, type Match, rule, type Step } from './chain.ts';
+import { allowedChain } from './policy-chains.ts';
+
+export interface StaticOptions {
+  /** The first letters of every workload's interface on the host. */
+  readonly interfacePrefix: string;
+  /** What becomes of allowed traffic from a workload to its own node (FelixConfiguration defaultEndpointToHostAction). */
+  readonly endpointToHost: 'drop' | 'return' | 'accept';
+}
+
+export type Hook = 'forward' | 'input' | 'output';
+
+/** Verdict maps by interface name, filled with one element per endpoint. */
+export const dispatchMaps = { from: 'd-from', to: 'd-to' } as const;
+
+export const hookChains: { readonly [H in Hook]: string } = { forward: 'b-forward', input: 'b-input', output: 'b-output' };
+
+/** UDP port of VXLAN (RFC 7348 section 5 as IANA assigned it): a workload must not forge the fabric's own packets. */
+const vxlanPort = 4789;
+/** IPv4 encapsulated in IP, RFC 2003. */
+const ipipProtocol = 4;
+
+/** Neighbour discovery and listener messages, without which IPv6 does not work: RFC 4861 section 4, RFC 2710, RFC 3810. */
+const alwaysAllowedIcmp6 = [130, 131, 132, 133, 135, 136, 143] as const;
+
+export function staticChains(family: Family, options: StaticOptions): readonly Chain[] {
+  const unknown = (side: 'src' | 'dst') =>
+    rule([{ kind: 'interface-prefix', side, prefix: options.interfacePrefix }], { kind: 'drop' }, 'unknown workload');
+  const from: Step = rule([], { kind: 'dispatch', side: 'src', map: dispatchMaps.from });
+  const to: Step = rule([], { kind: 'dispatch', side: 'dst', map: dispatchMaps.to });
+  return [
+    { name: hookChains.forward, steps: [established(), from, unknown('src'), to, unknown('dst')] },
+    { name: hookChains.input, steps: [established(), ...neighbourDiscovery(family, options), toHost(), from, unknown('src')] },
+    { name: hookChains.output, steps: [setAccepted([{ kind: 'interface-prefix', side: 'dst', prefix: options.interfacePrefix }])] },
+    { name: 'x-established', steps: [setAccepted([]), rule([], { kind: 'accept' })] },
+    { name: allowedChain.ingress, steps: [setAccepted([]), rule([], { kind: 'accept' })] },
+    { name: allowedChain.egress, steps: [ifToHost(), to, unknown('dst'), rule([], { kind: 'accept' })] },
+    { name: 'x-to-host', steps: [hostVerdict(options.endpointToHost)] },
+  ];
+}
+
+/** What stands before an endpoint's policy; `first` is the start of its list. */
+export function endpointSteps(direction: 'ingress' | 'egress', first: string, adminUp: boolean): readonly Step[] {
+  if (!adminUp) return [rule([], { kind: 'drop' }, 'endpoint is down')];
+  const invalid = rule([{ kind: 'connection', state: 'invalid' }], { kind: 'drop' }, 'invalid connection');
+  const tunnels = direction === 'egress' ? encapsulated() : [];
+  return [invalid, ...tunnels, rule([], { kind: 'goto', chain: first })];
+}
+
+function established(): ChainRule {
+  return rule([{ kind: 'connection', state: 'established' }], { kind: 'goto', chain: 'x-established' });
+}
+
+function encapsulated(): readonly ChainRule[] {
+  const vxlan: Match[] = [
+    { kind: 'protocol', protocol: protocolNumbers.UDP },
+    { kind: 'ports', side: 'dst', ports: [{ first: vxlanPort, last: vxlanPort }] },
+  ];
+  return [
+    rule(vxlan, { kind: 'drop' }, 'VXLAN from a workload'),
+    rule([{ kind: 'protocol', protocol: ipipProtocol }], { kind: 'drop' }, 'IPIP from a workload'),
+  ];
+}
+
+function neighbourDiscovery(family: Family, options: StaticOptions): readonly ChainRule[] {
+  if (family === 4) return [];
+  return alwaysAllowedIcmp6.map((type) =>
+    rule(
+      [
+        { kind: 'interface-prefix', side: 'src', prefix: options.interfacePrefix },
+        { kind: 'protocol', protocol: protocolNumbers.ICMPv6 },
+        { kind: 'icmp-type', type },
+      ],
+      { kind: 'accept' },
+      'neighbour discovery',
+    ),
+  );
+}
+
+/** Input meets the same egress chains as forward; the mark tells `x-allowed` which way the packet goes on. */
+function toHost(): ChainRule {
+  return rule([], { kind: 'set-mark', mark: 'to-host' });
+}
+
+function ifToHost(): ChainRule {
+  return rule([{ kind: 'mark', mark: 'to-host' }], { kind: 'goto', chain: 'x-to-host' });
+}
+
+function setAccepted(match: readonly Match[]): ChainRule {
+  return rule(match, { kind: 'set-mark', mark: 'accepted' });
+}
+
+/** Return: other tables' rules decide, as the base chains' policy is accept. */
+function hostVerdict(verdict: StaticOptions['endpointToHost']): ChainRule {
+  const action: Action = { kind: verdict === 'drop' ? 'drop' : 'accept' };
+  return rule([], action, `workload to host: ${verdict}`);
+}
