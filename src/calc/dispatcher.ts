@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { KeyPath } from '../lib/brand.ts';
+import type { ModelKind, Update } from '../model/types.ts';
+import type { CalcNode, Change } from './node.ts';
+import { sameValue } from './same-value.ts';
+
+/**
+ * The order in which kinds are told within one flush. Any order gives the same result; this one is cheapest: labels before
+ * what carries them, endpoints before the selectors that look for them.
+ */
+const kindOrder: readonly ModelKind[] = [
+  'Profile',
+  'NetworkSet',
+  'WorkloadEndpoint',
+  'Tier',
+  'Policy',
+  'Node',
+  'IPPool',
+];
+
+/** Holds the present state and tells the nodes what differs from what they were told before. */
+export class Dispatcher {
+  readonly #node: string;
+  readonly #subscribers = new Map<ModelKind, CalcNode[]>();
+  readonly #present = new Map<ModelKind, Map<KeyPath, Update>>(kindOrder.map((kind) => [kind, new Map()]));
+  readonly #pending = new Map<ModelKind, Map<KeyPath, Update>>(kindOrder.map((kind) => [kind, new Map()]));
+
+  constructor(node: string, nodes: readonly CalcNode[]) {
+    this.#node = node;
+    for (const kind of kindOrder) {
+      this.#subscribers.set(
+        kind,
+        nodes.filter((subscriber) => subscriber.consumes.includes(kind)),
+      );
+    }
+  }
+
+  /** Only the last word on a path counts; what came between is forgotten. */
+  onUpdates(updates: readonly Update[]): void {
+    for (const update of updates) this.#pending.get(update.kind)?.set(update.path, update);
+  }
+
+  flush(): void {
+    for (const kind of kindOrder) {
+      const pending = this.#pending.get(kind);
+      if (!pending || pending.size === 0) continue;
+      this.#pending.set(kind, new Map());
+      for (const update of pending.values()) this.#settle(update);
+    }
+  }
+
+  #settle(update: Update): void {
+    const present = this.#present.get(update.kind);
+    const previous = present?.get(update.path)?.value ?? null;
+    if (!present || sameValue(previous, update.value)) return;
+    if (update.value === null) present.delete(update.path);
+    else present.set(update.path, update);
+    // Both values stand under one kind, which the compiler cannot see through the map.
+    const change = { ...update, previous } as Change;
+    for (const subscriber of this.#subscribers.get(update.kind) ?? []) this.#tell(subscriber, change);
+  }
+
+  #tell(subscriber: CalcNode, change: Change): void {
+    if (change.kind !== 'WorkloadEndpoint' || !subscriber.localEndpointsOnly) {
+      subscriber.onChange(change);
+      return;
+    }
+    const value = change.value?.node === this.#node ? change.value : null;
+    const previous = change.previous?.node === this.#node ? change.previous : null;
+    if (value !== null || previous !== null) subscriber.onChange({ ...change, value, previous });
+  }
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The calculation graph: what the whole cluster holds, to what one node must enforce.
+ *
+ * Owns:       the present state, the indexes over it, and what was sent.
+ * Takes in:   Updates in any order, repeated, skipping states; `null` is absent, be it deleted or invalid.
+ * Gives out:  on flush, the net difference as DataplaneMessages, in the order that contract/dataplane.ts promises.
+ * Invariants: output is a function of the present state only: no history, no last good value, no clock, no await.
+ *             Every add is undone exactly; a change that changes nothing says nothing.
+ *             Nothing is said before the syncer was in sync; from then on a loss of the store changes nothing.
+ * Next:       dispatcher.ts, then the nodes below in order; sequencer.ts says the difference; compile.ts runs it once.
+ */
+
+import type { DataplaneMessage } from '../contract/dataplane.ts';
+import type { SyncerSink, SyncStatus } from '../contract/datastore.ts';
+import type { Update } from '../model/types.ts';
+import { ActivePolicies } from './active-policies.ts';
+import { ActiveProfiles } from './active-profiles.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { IpSetMembers } from './ip-set-members.ts';
+import type { CalcNode, NodeDescription } from './node.ts';
+import { PolicyOrder } from './policy-order.ts';
+import { Routes } from './routes.ts';
+import { RuleScanner } from './rule-scanner.ts';
+import { Sequencer } from './sequencer.ts';
+
+export interface CalcGraph extends SyncerSink {
+  /** Emit the net change since the last flush in dependency-safe order. Holds one pending change for each object. */
+  flush(emit: (message: DataplaneMessage) => void): void;
+  /** The nodes in order of work, for drawings and `muslin status`. */
+  describe(): readonly NodeDescription[];
+}
+
+/** @param config - `node`: the name of the node for which to calculate. */
+export function buildGraph(config: { readonly node: string }): CalcGraph {
+  return new Graph(config.node);
+}
+
+class Graph implements CalcGraph {
+  readonly #sequencer = new Sequencer();
+  readonly #nodes: readonly CalcNode[];
+  readonly #dispatcher: Dispatcher;
+  #isInSync = false;
+  #announced = false;
+
+  constructor(node: string) {
+    const members = new IpSetMembers(this.#sequencer);
+    const scanner = new RuleScanner(members, this.#sequencer);
+    const order = new PolicyOrder(this.#sequencer);
+    this.#nodes = [
+      members, //                             hears labels before anyone asks for a set
+      order, //                               hears tiers and endpoints before policies match them
+      new ActivePolicies(scanner, order), //  tells the scanner on flush
+      new ActiveProfiles(scanner), //         likewise
+      scanner, //                             drops sets only after all who use sets have spoken
+      new Routes(node, this.#sequencer),
+    ];
+    this.#dispatcher = new Dispatcher(node, this.#nodes);
+  }
+
+  onUpdates(updates: readonly Update[]): void {
+    this.#dispatcher.onUpdates(updates);
+  }
+
+  onStatus(status: SyncStatus): void {
+    if (status === 'in-sync') this.#isInSync = true;
+  }
+
+  flush(emit: (message: DataplaneMessage) => void): void {
+    this.#dispatcher.flush();
+    for (const node of this.#nodes) node.flush();
+    if (!this.#isInSync) return;
+    this.#sequencer.flush(emit);
+    if (this.#announced) return;
+    this.#announced = true;
+    emit({ kind: 'in-sync' });
+  }
+
+  describe(): readonly NodeDescription[] {
+    const sequencer = { name: 'sequencer', consumes: [], feeds: [] };
+    return [...this.#nodes, sequencer].map(({ name, consumes, feeds }) => ({ name, consumes, feeds }));
+  }
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { IpSetId } from '../lib/brand.ts';
+import { hostCidr } from '../lib/cidr.ts';
+import { hasPorts, protocolName } from '../lib/protocol.ts';
+import type { NetworkSetValue, WorkloadEndpointValue } from '../model/types.ts';
+import { LabelIndex } from './label-index.ts';
+import { type MemberSet, NetMembers, PlainMembers } from './member-set.ts';
+import { type CalcNode, type Change, nameOf } from './node.ts';
+import type { IpSetSpec, NamedPort } from './resolve-rule.ts';
+import type { Sequencer } from './sequencer.ts';
+
+/** An endpoint of any node, or a network set. */
+type Source =
+  | { readonly kind: 'WorkloadEndpoint'; readonly value: WorkloadEndpointValue }
+  | { readonly kind: 'NetworkSet'; readonly value: NetworkSetValue };
+
+interface ActiveSet {
+  readonly spec: IpSetSpec;
+  readonly members: MemberSet;
+}
+
+/** Keeps the members of every IP set in use: what the selected endpoints and network sets of the whole cluster give it. */
+export class IpSetMembers implements CalcNode {
+  readonly name = 'ip-set-members';
+  readonly consumes = ['Profile', 'NetworkSet', 'WorkloadEndpoint'] as const;
+  readonly feeds = ['sequencer'] as const;
+  readonly localEndpointsOnly = false;
+  readonly #sequencer: Sequencer;
+  readonly #sources = new Map<string, Source>();
+  readonly #sets = new Map<string, ActiveSet>();
+  readonly #index = new LabelIndex({
+    onMatch: (id, item) => this.#add(id, item),
+    onUnmatch: (id, item) => this.#remove(id, item),
+  });
+
+  constructor(sequencer: Sequencer) {
+    this.#sequencer = sequencer;
+  }
+
+  addSet(spec: IpSetSpec): void {
+    const listener = {
+      onMemberAdded: (member: string) => this.#sequencer.ipSets.addMember(spec.id, member),
+      onMemberRemoved: (member: string) => this.#sequencer.ipSets.removeMember(spec.id, member),
+    };
+    const members = spec.port ? new PlainMembers(listener) : new NetMembers(listener);
+    this.#sets.set(spec.id, { spec, members });
+    this.#sequencer.ipSets.add(spec.id, {
+      type: spec.port ? 'ip-port' : 'net',
+      description: describe(spec),
+      members: () => members.members(),
+    });
+    this.#index.addSelector(spec.id, spec.selector);
+  }
+
+  deleteSet(id: IpSetId): void {
+    this.#sequencer.ipSets.delete(id);
+    this.#sets.delete(id); // first, so that the matches which end now are not counted down one by one
+    this.#index.deleteSelector(id);
+  }
+
+  onChange(change: Change): void {
+    if (change.kind === 'Profile') this.#index.setProfile(nameOf(change), change.value?.labels ?? null);
+    else if (change.kind === 'NetworkSet') {
+      this.#setSource(change.path, change.value && { kind: change.kind, value: change.value });
+    } else if (change.kind === 'WorkloadEndpoint') {
+      this.#setSource(change.path, change.value && { kind: change.kind, value: change.value });
+    }
+  }
+
+  flush(): void {}
+
+  #setSource(item: string, source: Source | null): void {
+    if (!source) {
+      this.#index.deleteItem(item);
+      this.#sources.delete(item);
+      return;
+    }
+    const before = this.#sources.get(item);
+    this.#sources.set(item, source);
+    // Sets that match already get the difference here; those that begin or end to match then see the new value alone.
+    if (before) for (const id of this.#index.selectorsOf(item)) this.#replace(id, before, source);
+    this.#index.setItem(item, source.value.labels, source.value.profiles);
+  }
+
+  #replace(id: string, before: Source, after: Source): void {
+    const set = this.#sets.get(id);
+    if (!set) return;
+    for (const member of contribution(after, set.spec.port)) set.members.add(member);
+    for (const member of contribution(before, set.spec.port)) set.members.remove(member);
+  }
+
+  #add(id: string, item: string): void {
+    const set = this.#sets.get(id);
+    const source = this.#sources.get(item);
+    if (set && source) for (const member of contribution(source, set.spec.port)) set.members.add(member);
+  }
+
+  #remove(id: string, item: string): void {
+    const set = this.#sets.get(id);
+    const source = this.#sources.get(item);
+    if (set && source) for (const member of contribution(source, set.spec.port)) set.members.remove(member);
+  }
+}
+
+/** What one source gives a set; the same member twice counts twice, on the way in and on the way out. */
+function contribution(source: Source, port: NamedPort | null): readonly string[] {
+  if (source.kind === 'NetworkSet') return port ? [] : source.value.nets;
+  if (!port) return source.value.addresses.map(hostCidr);
+  const { addresses, ports } = source.value;
+  return ports
+    .filter((named) => named.name === port.name && hasPorts(named.protocol))
+    .filter((named) => port.protocol === null || named.protocol === port.protocol)
+    .flatMap((named) =>
+      addresses.map((address) => `${address},${protocolName(named.protocol).toLowerCase()}:${named.port}`),
+    );
+}
+
+function describe({ selector, port }: IpSetSpec): string {
+  if (!port) return selector.canonical;
+  const protocol = port.protocol === null ? 'any protocol' : protocolName(port.protocol).toLowerCase();
+  return `${selector.canonical} port ${port.name} (${protocol})`;
+}

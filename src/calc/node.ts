@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { KeyPath } from '../lib/brand.ts';
+import type { ModelKind, ModelTypes } from '../model/types.ts';
+
+/**
+ * What a path holds now and what it held when this graph last looked. The previous value is the graph's own memory, not
+ * the stream's: a node can undo exactly what it did.
+ */
+export type Change = {
+  [K in ModelKind]: {
+    readonly kind: K;
+    readonly path: KeyPath;
+    readonly value: ModelTypes[K] | null;
+    readonly previous: ModelTypes[K] | null;
+  };
+}[ModelKind];
+
+/** What a drawing of the graph needs to know of a node. */
+export interface NodeDescription {
+  readonly name: string;
+  /** The model kinds that it hears itself. */
+  readonly consumes: readonly ModelKind[];
+  /** Names of the nodes that it tells. */
+  readonly feeds: readonly string[];
+}
+
+/** A vertex of the graph: synchronous, no I/O, output a function of the present state only. */
+export interface CalcNode extends NodeDescription {
+  /** True: of workload endpoints it hears only this node's; one that moved away is null. */
+  readonly localEndpointsOnly: boolean;
+  /** Remember it and mark what depends on it. */
+  onChange(change: Change): void;
+  /** Recompute what is marked. Called once a flush, in the graph's order. */
+  flush(): void;
+}
+
+/** The name under which others refer to what changed; of a value that went, the name that it had. */
+export function nameOf(change: { readonly value: Named | null; readonly previous: Named | null }): string {
+  return (change.value ?? change.previous)?.name ?? '';
+}
+
+interface Named {
+  readonly name: string;
+}
+
+/** The value before and the value now, as far as there are any. */
+export function bothOf<T>({
+  previous,
+  value,
+}: {
+  readonly previous: T | null;
+  readonly value: T | null;
+}): T[] {
+  return [previous, value].filter((side) => side !== null);
+}
