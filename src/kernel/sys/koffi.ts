@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** libc by koffi: prebuilt for glibc and musl, no install script. The default. */
 import koffi from 'koffi';
-import { type CType, type Libc, type LibcFunctions, libcSignatures } from './libc.ts';
+import { type CType, type Libc, type LibcFunctions, libcSignatures, type RawWatch } from './libc.ts';
 
 const koffiTypes: { readonly [T in CType]: string } = { int: 'int', long: 'int64_t', bytes: 'void *' };
 
@@ -25,7 +25,12 @@ export function openKoffi(): Libc {
 }
 
 /** koffi's uv_poll on the event loop of this environment: main thread and workers alike. */
-function watch(fd: number, onReadable: () => void): Disposable {
-  const handle = koffi.node.poll(fd, { readable: true }, onReadable);
-  return { [Symbol.dispose]: () => handle.close() };
+function watch(fd: number, onNotice: (stopped: boolean) => void): RawWatch {
+  // koffi 3.3.4 passes libuv's status first; its typings do not say so.
+  const onPoll = (status: unknown) => onNotice(status !== 0);
+  const handle = koffi.node.poll(fd, { readable: true }, onPoll);
+  return {
+    rearm: () => handle.start({ readable: true }, onPoll),
+    [Symbol.dispose]: () => handle.close(),
+  };
 }

@@ -68,5 +68,13 @@ export interface Libc {
   errno(): number;
   addressOf(bytes: Uint8Array): bigint;
   /** Raw notice out of libuv's poll phase: promises are not drained after it (measured with koffi on Node 26). */
-  watch(fd: number, onReadable: () => void): Disposable;
+  watch(fd: number, onNotice: (stopped: boolean) => void): RawWatch;
+}
+
+/**
+ * libuv stops a poll handle when the descriptor reports an error (uv__poll_io in src/unix/poll.c), which a netlink
+ * socket does after an overflow: the notice then says `stopped`, and `rearm` starts it again.
+ */
+export interface RawWatch extends Disposable {
+  rearm(): void;
 }

@@ -131,12 +131,13 @@ class LinuxSys implements Sys {
     let scheduled = false;
     let closed = false;
     // In an immediate: promises are drained after it on every version, and what it throws reaches the top.
-    const handle = this.#libc.watch(fd.number, () => {
+    const handle = this.#libc.watch(fd.number, (stopped) => {
       if (scheduled) return;
       scheduled = true;
       setImmediate(() => {
         scheduled = false;
         if (!closed) onReadable();
+        if (!closed && stopped) handle.rearm(); // the error was read by now; what came meanwhile is noticed at once
       });
     });
     return {

@@ -76,7 +76,7 @@ function watcher(ffi: NodeFfi, library: InstanceType<NodeFfi['DynamicLibrary']>)
   const close = uv('uv_close', 'void', ['pointer', 'pointer']);
   const free = library.getSymbol('free');
   const release = uv('free', 'void', ['pointer']);
-  return (fd, onReadable) => {
+  return (fd, onNotice) => {
     const handle = malloc(handleSize(UV_POLL));
     const failed = pollInit(ffi.getCurrentEventLoop(), handle, fd);
     if (failed !== 0) {
@@ -85,10 +85,11 @@ function watcher(ffi: NodeFfi, library: InstanceType<NodeFfi['DynamicLibrary']>)
     }
     const callback = library.registerCallback(
       { return: 'void', arguments: ['pointer', 'int32', 'int32'] },
-      onReadable,
+      (_handle, status) => onNotice(status !== 0),
     );
     pollStart(handle, UV_READABLE, callback);
     return {
+      rearm: () => void pollStart(handle, UV_READABLE, callback),
       [Symbol.dispose]() {
         close(handle, free);
         setImmediate(() => library.unregisterCallback(callback)); // it may be running now, and must not then
