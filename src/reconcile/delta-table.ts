@@ -86,7 +86,10 @@ export class DeltaTable<K extends string | number, V> {
     this.#deletes.delete(key);
     if (!this.#desired.has(key)) {
       if (this.#actual.has(key)) this.#deletes.add(key);
-    } else if (!this.#actual.has(key) || !this.#same(this.#desired.get(key) as V, this.#actual.get(key) as V)) {
+    } else if (
+      !this.#actual.has(key) ||
+      !this.#same(this.#desired.get(key) as V, this.#actual.get(key) as V)
+    ) {
       this.#upserts.add(key);
     }
   }
