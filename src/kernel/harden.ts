@@ -24,6 +24,7 @@ const ipv6: { readonly [name: string]: number } = {
   dad_transmits: 0,
   router_solicitations: 0,
   proxy_ndp: 0,
+  addr_gen_mode: 1, //       none: its one link-local address is set by hand, whatever the host's default
   forwarding: 1,
 };
 

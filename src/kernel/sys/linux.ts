@@ -130,14 +130,17 @@ class LinuxSys implements Sys {
   watch(fd: Fd, onReadable: () => void): Disposable {
     let scheduled = false;
     let closed = false;
+    let rearm = false;
     // In an immediate: promises are drained after it on every version, and what it throws reaches the top.
     const handle = this.#libc.watch(fd.number, (stopped) => {
+      rearm ||= stopped;
       if (scheduled) return;
       scheduled = true;
       setImmediate(() => {
         scheduled = false;
         if (!closed) onReadable();
-        if (!closed && stopped) handle.rearm(); // the error was read by now; what came meanwhile is noticed at once
+        if (!closed && rearm) handle.rearm(); // the error was read by now; what came meanwhile is noticed at once
+        rearm = false;
       });
     });
     return {

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+/** bpf(2): commands and the one place that fills union bpf_attr. include/uapi/linux/bpf.h */
+import { KernelError } from '../../lib/errors.ts';
+import type { Fd } from '../sys/fd.ts';
+import { kernelError } from '../sys/linux.ts';
+import { sys } from '../sys/open.ts';
+
+export const BPF_PROG_LOAD = 5;
+export const BPF_OBJ_PIN = 6;
+export const BPF_OBJ_GET = 7;
+export const BPF_PROG_GET_FD_BY_ID = 13;
+export const BPF_OBJ_GET_INFO_BY_FD = 15;
+export const BPF_PROG_QUERY = 16;
+export const BPF_LINK_CREATE = 28;
+export const BPF_LINK_UPDATE = 29;
+export const BPF_LINK_DETACH = 34;
+
+/** More than any command used here reads; what is zero beyond a kernel's knowledge is accepted. */
+const attributeBytes = 128;
+
+/** One field of union bpf_attr by offset. A Uint8Array goes in as its address and is kept alive through the call. */
+export type Field =
+  | { readonly at: number; readonly u32: number }
+  | { readonly at: number; readonly pointer: Uint8Array }
+  | { readonly at: number; readonly bytes: Uint8Array };
+
+/** @returns the call's number, and the attributes as the kernel left them. @throws {KernelError} */
+export function bpf(
+  operation: string,
+  command: number,
+  fields: readonly Field[],
+): { result: number; attributes: DataView } {
+  const bytes = new Uint8Array(attributeBytes);
+  const view = new DataView(bytes.buffer);
+  for (const field of fields) {
+    if ('u32' in field) view.setUint32(field.at, field.u32, true);
+    else if ('bytes' in field) bytes.set(field.bytes, field.at);
+    else view.setBigUint64(field.at, sys.addressOf(field.pointer), true);
+  }
+  try {
+    return { result: sys.bpf(command, bytes), attributes: view };
+  } catch (error) {
+    if (error instanceof KernelError) throw kernelError(operation, error.errno);
+    throw error;
+  }
+}
+
+/** A command whose result is a new descriptor. */
+export function bpfFd(operation: string, command: number, fields: readonly Field[]): Fd {
+  return sys.own(bpf(operation, command, fields).result);
+}
+
+/** struct bpf_*_info of a program or link. */
+export function objectInfo(operation: string, fd: Fd, length: number): DataView {
+  const info = new Uint8Array(length);
+  bpf(operation, BPF_OBJ_GET_INFO_BY_FD, [
+    { at: 0, u32: fd.number },
+    { at: 4, u32: length },
+    { at: 8, pointer: info },
+  ]);
+  return new DataView(info.buffer);
+}
