@@ -66,7 +66,11 @@ export function createWorkloadLink(host: Rtnetlink, guard: Guard, spec: Workload
       });
     }
     host.links.set(link.index, { up: true });
-    return { ifIndex: link.index, mac: spec.netns.run(() => dressWorkloadEnd(spec.addresses)) };
+    const mac = spec.netns.run(() => dressWorkloadEnd(spec.addresses));
+    // Known, not asked for: while the guard is closed a question would go unanswered, and be repeated a second later.
+    for (const address of spec.addresses)
+      host.neighbours.replacePermanent({ index: link.index, address, mac });
+    return { ifIndex: link.index, mac };
   } catch (error) {
     deleteWorkloadLink(host, guard, spec.ifName);
     throw error;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The file system in which pinned programs outlive their loader. */
-import { mkdirSync, statfsSync } from 'node:fs';
+import { existsSync, mkdirSync, statfsSync } from 'node:fs';
 import { sys } from '../sys/open.ts';
 
 const BPF_FS_MAGIC = 0xcafe4a11; // include/uapi/linux/magic.h
@@ -16,6 +16,7 @@ export function mountBpffs(directory: string = defaultBpffs): boolean {
   return true;
 }
 
+/** False also where nothing is. */
 export function isBpffs(path: string): boolean {
-  return statfsSync(path).type === BPF_FS_MAGIC;
+  return existsSync(path) && statfsSync(path).type === BPF_FS_MAGIC;
 }
