@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Prefixes: canonical text `address/length` with host bits zero, always with its length. */
-import { addressBytes, addressNumber, bitsOf, type Family, familyOf, formatAddress, tryParseAddress } from './address.ts';
+import {
+  addressBytes,
+  addressNumber,
+  bitsOf,
+  type Family,
+  familyOf,
+  formatAddress,
+  tryParseAddress,
+} from './address.ts';
 import type { Address, Cidr } from './brand.ts';
 import { InvalidError } from './errors.ts';
 

@@ -62,7 +62,10 @@ export class Reconciler<K extends string | number, V> {
     for (const key of deletes) if (!failed.has(key)) this.#delta.deleteActual(key);
     // what the kernel refused may mean that our picture is old: look again before the next try
     this.#stale = failed.size > 0;
-    return { changed: upserts.length + deletes.length - failed.size, failed: [...failed].map(([key, error]) => this.#failure(key, error)) };
+    return {
+      changed: upserts.length + deletes.length - failed.size,
+      failed: [...failed].map(([key, error]) => this.#failure(key, error)),
+    };
   }
 
   #readBack(): void {

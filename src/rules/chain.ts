@@ -51,11 +51,21 @@ export type Match =
   /** In one of them (negated: in none). Never empty, all of one family. */
   | { readonly kind: 'nets'; readonly side: Side; readonly nets: readonly Cidr[]; readonly negate?: boolean }
   | { readonly kind: 'set'; readonly side: Side; readonly set: IpSetId; readonly negate?: boolean }
-  | { readonly kind: 'ports'; readonly side: Side; readonly ports: readonly PortRange[]; readonly negate?: boolean }
+  | {
+      readonly kind: 'ports';
+      readonly side: Side;
+      readonly ports: readonly PortRange[];
+      readonly negate?: boolean;
+    }
   /** (address, protocol, port) of that side is in the set. */
   | { readonly kind: 'port-set'; readonly side: Side; readonly set: IpSetId; readonly negate?: boolean }
   | { readonly kind: 'icmp-type'; readonly type: number; readonly negate?: boolean }
-  | { readonly kind: 'icmp-type-code'; readonly type: number; readonly code: number; readonly negate?: boolean }
+  | {
+      readonly kind: 'icmp-type-code';
+      readonly type: number;
+      readonly code: number;
+      readonly negate?: boolean;
+    }
   | { readonly kind: 'interface-prefix'; readonly side: Side; readonly prefix: string }
   | { readonly kind: 'connection'; readonly state: 'established' | 'invalid' }
   | { readonly kind: 'mark'; readonly mark: MarkName };

@@ -36,12 +36,18 @@ const maximumCopies = 8;
  * @param scope - what names the cells' chains; unique to the list.
  * @returns the steps that do what walking `items` in order does, and the cells' chains that they need.
  */
-export function classify(scope: readonly string[], items: readonly Item[]): { steps: Step[]; chains: Chain[] } {
+export function classify(
+  scope: readonly string[],
+  items: readonly Item[],
+): { steps: Step[]; chains: Chain[] } {
   const steps: Step[] = [];
   const chains: Chain[] = [];
   for (const run of runsOf(items)) {
     const cut = cutRun([...scope, String(steps.length)], run.narrow);
-    steps.push(...(cut?.steps ?? run.narrow.flatMap((item) => item.steps)), ...run.wide.flatMap((item) => item.steps));
+    steps.push(
+      ...(cut?.steps ?? run.narrow.flatMap((item) => item.steps)),
+      ...run.wide.flatMap((item) => item.steps),
+    );
     chains.push(...(cut?.chains ?? []));
   }
   return { steps, chains };
@@ -81,7 +87,10 @@ function cutRun(scope: readonly string[], items: readonly Item[]): { steps: Step
   const pieces = items.flatMap((item) => [...rangesOf(item)].map((range) => ({ ...range, item })));
   const protocols = [...new Set(pieces.map((piece) => piece.protocol))].sort((a, b) => a - b);
   const cut = protocols.flatMap((protocol) =>
-    elementaryCells(pieces.filter((piece) => piece.protocol === protocol)).map((cell) => ({ ...cell, protocol })),
+    elementaryCells(pieces.filter((piece) => piece.protocol === protocol)).map((cell) => ({
+      ...cell,
+      protocol,
+    })),
   );
   const copies = cut.reduce((sum, cell) => sum + cell.items.length, 0);
   return copies > maximumCopies * items.length ? null : buildCells(scope, cut);
@@ -105,13 +114,20 @@ function buildCells(scope: readonly string[], cut: readonly CutCell[]): { steps:
     return { protocol, ports, chain: name };
   });
   if (cells.length === 0) return { steps: [], chains: [] };
-  const name = chainName('m', '', [...scope, ...cells.flatMap((cell) => [cell.protocol, cell.ports.first].map(String))]);
+  const name = chainName('m', '', [
+    ...scope,
+    ...cells.flatMap((cell) => [cell.protocol, cell.ports.first].map(String)),
+  ]);
   return { steps: [{ kind: 'classify', name, cells }], chains: [...chains.values()] };
 }
 
 /** The coarsest disjoint ranges on which the list of covering items is constant; in one sweep over the borders. */
-function elementaryCells(pieces: readonly { ports: PortRange; item: Item }[]): { ports: PortRange; items: Item[] }[] {
-  const borders = [...new Set(pieces.flatMap(({ ports }) => [ports.first, ports.last + 1]))].sort((a, b) => a - b);
+function elementaryCells(
+  pieces: readonly { ports: PortRange; item: Item }[],
+): { ports: PortRange; items: Item[] }[] {
+  const borders = [...new Set(pieces.flatMap(({ ports }) => [ports.first, ports.last + 1]))].sort(
+    (a, b) => a - b,
+  );
   const starts = groupBy(pieces, (piece) => piece.ports.first);
   const cells: { ports: PortRange; items: Item[] }[] = [];
   let open: typeof pieces = [];

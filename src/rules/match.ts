@@ -63,12 +63,17 @@ function needsPort(peer: PeerMatch): boolean {
   return peer.notPorts.length > 0 || (peer.ports.length > 0 && peer.portSets.length === 0);
 }
 
-function portAlternatives(side: Side, peer: PeerMatch, protocolKnown: boolean): readonly (readonly Match[])[] {
+function portAlternatives(
+  side: Side,
+  peer: PeerMatch,
+  protocolKnown: boolean,
+): readonly (readonly Match[])[] {
   const alternatives: Match[][] = peer.portSets.map((set) => [{ kind: 'port-set', side, set }]);
   if (peer.ports.length > 0) {
     const ports: Match = { kind: 'ports', side, ports: peer.ports };
     if (peer.portSets.length === 0 || protocolKnown) alternatives.push([ports]);
-    else for (const protocol of protocolsWithPorts) alternatives.push([{ kind: 'protocol', protocol }, ports]);
+    else
+      for (const protocol of protocolsWithPorts) alternatives.push([{ kind: 'protocol', protocol }, ports]);
   }
   return alternatives.length === 0 ? [[]] : alternatives;
 }
@@ -81,7 +86,9 @@ function peerMatches(side: Side, peer: PeerMatch, family: Family): readonly Matc
     ...(notNets.length > 0 ? [{ kind: 'nets', side, nets: notNets, negate: true } as const] : []),
     ...peer.sets.map((set) => ({ kind: 'set', side, set }) as const),
     ...peer.notSets.map((set) => ({ kind: 'set', side, set, negate: true }) as const),
-    ...(peer.notPorts.length > 0 ? [{ kind: 'ports', side, ports: peer.notPorts, negate: true } as const] : []),
+    ...(peer.notPorts.length > 0
+      ? [{ kind: 'ports', side, ports: peer.notPorts, negate: true } as const]
+      : []),
     ...peer.notPortSets.map((set) => ({ kind: 'port-set', side, set, negate: true }) as const),
   ];
 }
@@ -95,5 +102,7 @@ function icmpMatches(rule: ResolvedRule): readonly Match[] {
 
 function icmpMatch(icmp: { type: number; code?: number }, negate: boolean): Match {
   const { type, code } = icmp;
-  return code === undefined ? { kind: 'icmp-type', type, negate } : { kind: 'icmp-type-code', type, code, negate };
+  return code === undefined
+    ? { kind: 'icmp-type', type, negate }
+    : { kind: 'icmp-type-code', type, code, negate };
 }

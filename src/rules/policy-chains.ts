@@ -8,14 +8,17 @@
  */
 import type { Direction, ResolvedRule } from '../contract/dataplane.ts';
 import type { Family } from '../lib/address.ts';
-import { hasPorts } from '../lib/protocol.ts';
 import { assertNever } from '../lib/errors.ts';
+import { hasPorts } from '../lib/protocol.ts';
 import { type Action, type Chain, type ChainRule, type Match, rule } from './chain.ts';
 import { classify, type Footprint, type Item } from './classify.ts';
 import { matchesOf } from './match.ts';
 
 /** Where Allow leads: past the source's policy a packet meets the destination's, past that it is accepted. */
-export const allowedChain: { readonly [D in Direction]: string } = { egress: 'x-allowed', ingress: 'x-accept' };
+export const allowedChain: { readonly [D in Direction]: string } = {
+  egress: 'x-allowed',
+  ingress: 'x-accept',
+};
 
 /** What a list of rules needs of its owner, be it a policy or a profile. */
 export interface RuleListOwner {
@@ -60,9 +63,13 @@ function itemOf(
   family: Family,
 ): Item[] {
   const comment = `${owner.title} ${direction} rule ${index}`;
-  const steps = matchesOf(resolved, family).flatMap((match) => ruleSteps(owner, resolved, match, direction, comment));
+  const steps = matchesOf(resolved, family).flatMap((match) =>
+    ruleSteps(owner, resolved, match, direction, comment),
+  );
   if (steps.length === 0) return [];
-  return [{ id: String(index), footprint: footprintOf(resolved), commutes: resolved.action === 'allow', steps }];
+  return [
+    { id: String(index), footprint: footprintOf(resolved), commutes: resolved.action === 'allow', steps },
+  ];
 }
 
 function ruleSteps(
@@ -83,7 +90,9 @@ function actionsOf(owner: RuleListOwner, resolved: ResolvedRule, direction: Dire
     case 'deny':
       return [{ kind: 'drop' }];
     case 'pass':
-      return owner.onPass === 'mark' ? [{ kind: 'set-mark', mark: 'passed' }, { kind: 'return' }] : [{ kind: 'return' }];
+      return owner.onPass === 'mark'
+        ? [{ kind: 'set-mark', mark: 'passed' }, { kind: 'return' }]
+        : [{ kind: 'return' }];
     case 'log':
       return [{ kind: 'log', prefix: `muslin-${direction} ${owner.title}: ` }];
     default:

@@ -29,7 +29,11 @@ export type Hook = 'forward' | 'input' | 'output';
 /** Verdict maps by interface name, filled with one element per endpoint. */
 export const dispatchMaps = { from: 'd-from', to: 'd-to' } as const;
 
-export const hookChains: { readonly [H in Hook]: string } = { forward: 'b-forward', input: 'b-input', output: 'b-output' };
+export const hookChains: { readonly [H in Hook]: string } = {
+  forward: 'b-forward',
+  input: 'b-input',
+  output: 'b-output',
+};
 
 /** UDP port of VXLAN (RFC 7348 section 5 as IANA assigned it): a workload must not forge the fabric's own packets. */
 const vxlanPort = 4789;
@@ -41,13 +45,23 @@ const alwaysAllowedIcmp6 = [130, 131, 132, 133, 135, 136, 143] as const;
 
 export function staticChains(family: Family, options: StaticOptions): readonly Chain[] {
   const unknown = (side: 'src' | 'dst') =>
-    rule([{ kind: 'interface-prefix', side, prefix: options.interfacePrefix }], { kind: 'drop' }, 'unknown workload');
+    rule(
+      [{ kind: 'interface-prefix', side, prefix: options.interfacePrefix }],
+      { kind: 'drop' },
+      'unknown workload',
+    );
   const from: Step = rule([], { kind: 'dispatch', side: 'src', map: dispatchMaps.from });
   const to: Step = rule([], { kind: 'dispatch', side: 'dst', map: dispatchMaps.to });
   return [
     { name: hookChains.forward, steps: [established(), from, unknown('src'), to, unknown('dst')] },
-    { name: hookChains.input, steps: [established(), ...neighbourDiscovery(family, options), toHost(), from, unknown('src')] },
-    { name: hookChains.output, steps: [setAccepted([{ kind: 'interface-prefix', side: 'dst', prefix: options.interfacePrefix }])] },
+    {
+      name: hookChains.input,
+      steps: [established(), ...neighbourDiscovery(family, options), toHost(), from, unknown('src')],
+    },
+    {
+      name: hookChains.output,
+      steps: [setAccepted([{ kind: 'interface-prefix', side: 'dst', prefix: options.interfacePrefix }])],
+    },
     { name: 'x-established', steps: [setAccepted([]), rule([], { kind: 'accept' })] },
     { name: allowedChain.ingress, steps: [setAccepted([]), rule([], { kind: 'accept' })] },
     { name: allowedChain.egress, steps: [ifToHost(), to, unknown('dst'), rule([], { kind: 'accept' })] },
@@ -56,7 +70,11 @@ export function staticChains(family: Family, options: StaticOptions): readonly C
 }
 
 /** What stands before an endpoint's policy; `first` is the start of its list. */
-export function endpointSteps(direction: 'ingress' | 'egress', first: string, adminUp: boolean): readonly Step[] {
+export function endpointSteps(
+  direction: 'ingress' | 'egress',
+  first: string,
+  adminUp: boolean,
+): readonly Step[] {
   if (!adminUp) return [rule([], { kind: 'drop' }, 'endpoint is down')];
   const invalid = rule([{ kind: 'connection', state: 'invalid' }], { kind: 'drop' }, 'invalid connection');
   const tunnels = direction === 'egress' ? encapsulated() : [];

@@ -45,7 +45,9 @@ export function listChains(
 }
 
 function profilesChain(profiles: readonly string[], direction: Direction, sources: ListSources): Chain {
-  const jumps = profiles.map((name) => rule([], { kind: 'jump', chain: sources.profileChain(name, direction) }));
+  const jumps = profiles.map((name) =>
+    rule([], { kind: 'jump', chain: sources.profileChain(name, direction) }),
+  );
   const name = chainName('e', 'profiles', [direction, ...profiles]);
   return { name, steps: [...jumps, rule([], { kind: 'drop' }, `no profile allowed ${direction}`)] };
 }
@@ -59,7 +61,10 @@ function tierChains(
   const identity = [direction, tier.name, tier.defaultAction, next, ...tier[direction]];
   const name = chainName('t', tier.name, identity);
   const policies = tier[direction].map((id) => sources.policy(id, direction));
-  const { steps, chains } = classify([name], policies.map((policy) => itemOf(policy, next)));
+  const { steps, chains } = classify(
+    [name],
+    policies.map((policy) => itemOf(policy, next)),
+  );
   const clear: Step[] = policies.some((policy) => policy.passes)
     ? [rule([], { kind: 'clear-mark', mark: 'passed' })]
     : [];

@@ -4,11 +4,11 @@
  * set's form is fixed at its birth: so the form is part of its name, and whoever reads it is told to render anew.
  */
 import type { IpSet } from '../../contract/dataplane.ts';
+import type { SetSpec } from '../../kernel/nft/model.ts';
 import { type Family, familyOf } from '../../lib/address.ts';
 import type { Cidr, IpSetId } from '../../lib/brand.ts';
 import { isHost } from '../../lib/cidr.ts';
 import { tryParseProtocol } from '../../lib/protocol.ts';
-import type { SetSpec } from '../../kernel/nft/model.ts';
 import { chainName } from '../../rules/names.ts';
 import { memberText, portSetSpec } from './render.ts';
 import type { FamilyTable } from './tables.ts';

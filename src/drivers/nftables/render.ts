@@ -3,13 +3,21 @@
  * The chain tree in nftables' terms: matches become statements, lists of nets and ports become sets, classifiers and
  * dispatches become verdict maps. Pure: what is rendered depends on the arguments alone.
  */
-import type { IpSetId } from '../../lib/brand.ts';
+
+import type { Element, Field, NftRule, SetSpec, Statement } from '../../kernel/nft/model.ts';
+import type { Cidr, IpSetId } from '../../lib/brand.ts';
 import { addressOf, cidrRange, isHost } from '../../lib/cidr.ts';
 import { assertNever } from '../../lib/errors.ts';
 import { type PortRange, unionOfRanges } from '../../lib/ports.ts';
-import type { Cidr } from '../../lib/brand.ts';
-import type { Element, Field, NftRule, SetSpec, Statement } from '../../kernel/nft/model.ts';
-import { type Action, type Chain, type ChainRule, type Classifier, markBits, type Match, type Side } from '../../rules/chain.ts';
+import {
+  type Action,
+  type Chain,
+  type ChainRule,
+  type Classifier,
+  type Match,
+  markBits,
+  type Side,
+} from '../../rules/chain.ts';
 import { chainName } from '../../rules/names.ts';
 
 /** What one owner (a policy, an endpoint's list, the static part) wants in the kernel. */
@@ -51,7 +59,10 @@ class Renderer {
 
   step(step: ChainRule | Classifier): NftRule[] {
     if (step.kind === 'classify') return [{ statements: [this.#classifier(step)] }];
-    const statements = [...step.match.flatMap((match) => this.#match(match)), ...actionStatements(step.action)];
+    const statements = [
+      ...step.match.flatMap((match) => this.#match(match)),
+      ...actionStatements(step.action),
+    ];
     return [{ statements, ...(step.comment === undefined ? {} : { comment: step.comment }) }];
   }
 
@@ -70,7 +81,9 @@ class Renderer {
   #match(match: Match): Statement[] {
     switch (match.kind) {
       case 'protocol':
-        return [{ kind: 'equal', field: 'protocol', value: String(match.protocol), negate: match.negate ?? false }];
+        return [
+          { kind: 'equal', field: 'protocol', value: String(match.protocol), negate: match.negate ?? false },
+        ];
       case 'nets':
         return [this.#nets(addressField(match.side), match.nets, match.negate ?? false)];
       case 'set':
@@ -86,9 +99,16 @@ class Renderer {
       case 'icmp-type-code':
         return this.#icmpTypeCode(match.type, match.code, match.negate ?? false);
       case 'interface-prefix':
-        return [{ kind: 'prefix', field: match.side === 'src' ? 'iifname' : 'oifname', prefix: match.prefix }];
+        return [
+          { kind: 'prefix', field: match.side === 'src' ? 'iifname' : 'oifname', prefix: match.prefix },
+        ];
       case 'connection':
-        return [{ kind: 'ct-state', states: match.state === 'established' ? ['established', 'related'] : ['invalid'] }];
+        return [
+          {
+            kind: 'ct-state',
+            states: match.state === 'established' ? ['established', 'related'] : ['invalid'],
+          },
+        ];
       case 'mark':
         return [{ kind: 'mark-test', mask: markBits[match.mark], value: markBits[match.mark] }];
       default:

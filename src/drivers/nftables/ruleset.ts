@@ -6,15 +6,28 @@
  * A change is rendered when it is asked for (`render`), not when it is heard, so that ten messages about one policy
  * cost one rendering. A policy whose outline changed (which ports, whether it can pass) has its lists rendered too.
  */
-import type { DataplaneMessage, Direction, ResolvedEndpoint, ResolvedPolicy, ResolvedProfile, ResolvedRule } from '../../contract/dataplane.ts';
-import type { Family } from '../../lib/address.ts';
-import { assertNever } from '../../lib/errors.ts';
-import type { IpSetId, KeyPath } from '../../lib/brand.ts';
+import type {
+  DataplaneMessage,
+  Direction,
+  ResolvedEndpoint,
+  ResolvedPolicy,
+  ResolvedProfile,
+  ResolvedRule,
+} from '../../contract/dataplane.ts';
 import type { BaseHook, Element } from '../../kernel/nft/model.ts';
+import type { Family } from '../../lib/address.ts';
+import type { IpSetId, KeyPath } from '../../lib/brand.ts';
+import { assertNever } from '../../lib/errors.ts';
 import type { Chain } from '../../rules/chain.ts';
 import { chainName } from '../../rules/names.ts';
-import { ruleListChains, type RuleListChains } from '../../rules/policy-chains.ts';
-import { dispatchMaps, endpointSteps, hookChains, staticChains, type StaticOptions } from '../../rules/static-chains.ts';
+import { type RuleListChains, ruleListChains } from '../../rules/policy-chains.ts';
+import {
+  dispatchMaps,
+  endpointSteps,
+  hookChains,
+  type StaticOptions,
+  staticChains,
+} from '../../rules/static-chains.ts';
 import { listChains, type PolicyInList } from '../../rules/tier-chains.ts';
 import { IpSets } from './ip-sets.ts';
 import { dispatchSpec, renderUnit } from './render.ts';
@@ -22,7 +35,10 @@ import { FamilyTable } from './tables.ts';
 
 export const tableName = 'muslin';
 const directions: readonly Direction[] = ['ingress', 'egress'];
-const dispatchOf: { readonly [D in Direction]: string } = { egress: dispatchMaps.from, ingress: dispatchMaps.to };
+const dispatchOf: { readonly [D in Direction]: string } = {
+  egress: dispatchMaps.from,
+  ingress: dispatchMaps.to,
+};
 const staticOwner = 'static';
 
 /** Priorities of the hooks: filter, as kube-proxy's and Calico's own (0): users' rules at -1 and +1 stand around it. */
@@ -115,7 +131,12 @@ export class FamilyRuleset {
     if (!endpoint || quarantined.size === 0) return null;
     const policies = endpoint.tiers.flatMap((tier) => [...tier.ingress, ...tier.egress]);
     const profiles = endpoint.profiles.map((name) => `profile ${name}`);
-    for (const owner of [staticOwner, `endpoint ${id}`, ...policies.map((policy) => `policy ${policy}`), ...profiles]) {
+    for (const owner of [
+      staticOwner,
+      `endpoint ${id}`,
+      ...policies.map((policy) => `policy ${policy}`),
+      ...profiles,
+    ]) {
       for (const object of this.table.reaches(owner)) {
         const reason = quarantined.get(object);
         if (reason !== undefined) return `${owner}: ${reason}`;
@@ -147,7 +168,10 @@ export class FamilyRuleset {
   #renderStatic(): void {
     this.#want(staticOwner, staticChains(this.family, this.#options));
     for (const map of Object.values(dispatchMaps)) {
-      this.table.wantSet(map, { spec: dispatchSpec, elements: [...this.table.members(map).desired().values()] });
+      this.table.wantSet(map, {
+        spec: dispatchSpec,
+        elements: [...this.table.members(map).desired().values()],
+      });
     }
   }
 
@@ -159,7 +183,10 @@ export class FamilyRuleset {
       return this.#want(owner, null);
     }
     const lists = this.#ruleLists(owner, id, policy, 'mark');
-    this.#want(owner, lists.flatMap((list) => list.chains));
+    this.#want(
+      owner,
+      lists.flatMap((list) => list.chains),
+    );
     if (lists.map((list, i) => this.#outline(owner, directions[i] ?? 'ingress', list)).some(Boolean)) {
       for (const endpoint of this.#users.get(id) ?? []) this.#dirty.add(`endpoint ${endpoint}`);
     }
@@ -170,7 +197,10 @@ export class FamilyRuleset {
     const owner = `profile ${name}`;
     if (!profile) return this.#want(owner, null);
     const lists = this.#ruleLists(owner, name, profile, 'return');
-    this.#want(owner, lists.flatMap((list) => list.chains));
+    this.#want(
+      owner,
+      lists.flatMap((list) => list.chains),
+    );
   }
 
   #ruleLists(
@@ -180,7 +210,12 @@ export class FamilyRuleset {
     onPass: 'mark' | 'return',
   ): readonly RuleListChains[] {
     return directions.map((direction) =>
-      ruleListChains({ chain: listChainName(owner, direction), title, onPass }, lists[direction], direction, this.family),
+      ruleListChains(
+        { chain: listChainName(owner, direction), title, onPass },
+        lists[direction],
+        direction,
+        this.family,
+      ),
     );
   }
 

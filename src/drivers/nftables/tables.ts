@@ -8,9 +8,17 @@
  *             what the kernel refused is quarantined: a chain drops, a set is left out and the chains that read it drop.
  * Next:       driver.ts commits both families' operations as one transaction.
  */
-import type { BaseHook, Element, NftOp, NftRule, SetSpec, TableRef, ActualTable } from '../../kernel/nft/model.ts';
-import { fingerprint } from '../../kernel/nft/userdata.ts';
+import type {
+  ActualTable,
+  BaseHook,
+  Element,
+  NftOp,
+  NftRule,
+  SetSpec,
+  TableRef,
+} from '../../kernel/nft/model.ts';
 import { verdictText } from '../../kernel/nft/model.ts';
+import { fingerprint } from '../../kernel/nft/userdata.ts';
 import { DeltaTable } from '../../reconcile/delta-table.ts';
 import type { RenderedSet, Unit } from './render.ts';
 
@@ -87,7 +95,11 @@ export class FamilyTable {
     this.#chains.replaceActual(
       [...(actual?.chains ?? [])].map(([name, chain]) => [
         name,
-        { print: printOf(chain.hook ?? undefined, chain.rules), rules: [], ...(chain.hook ? { hook: chain.hook } : {}) },
+        {
+          print: printOf(chain.hook ?? undefined, chain.rules),
+          rules: [],
+          ...(chain.hook ? { hook: chain.hook } : {}),
+        },
       ]),
     );
     this.#sets.replaceActual([...(actual?.sets ?? [])].map(([name, set]) => [name, set.spec]));
@@ -107,7 +119,13 @@ export class FamilyTable {
       if (ops.length === 0) ops.push(...this.#tableOperation());
       ops.push(this.#addSet(name, spec));
       for (let at = 0; at < pending.length; at += atMost) {
-        ops.push({ op: 'add-elements', table: this.table, set: name, spec, elements: pending.slice(at, at + atMost) });
+        ops.push({
+          op: 'add-elements',
+          table: this.table,
+          set: name,
+          spec,
+          elements: pending.slice(at, at + atMost),
+        });
       }
     }
     return ops;
@@ -153,7 +171,9 @@ export class FamilyTable {
   quarantine(object: string, reason: string): boolean {
     if (this.#quarantine.has(object)) return false;
     this.#quarantine.set(object, reason);
-    const touched = [...this.#chains.desired()].filter(([name, row]) => name === object || reads(row.rules, object));
+    const touched = [...this.#chains.desired()].filter(
+      ([name, row]) => name === object || reads(row.rules, object),
+    );
     for (const [name, row] of touched) this.#chains.setDesired(name, closedChain(row));
     if (this.#sets.desired().has(object)) {
       this.#sets.deleteDesired(object);
@@ -231,7 +251,8 @@ export class FamilyTable {
       const outdated = upserts.filter((element) => members.actual().has(element.key));
       const gone = [...[...members.pendingDeletes()].map((key) => ({ key })), ...outdated];
       if (gone.length > 0) ops.push({ op: 'delete-elements', table: this.table, set, spec, elements: gone });
-      if (upserts.length > 0) ops.push({ op: 'add-elements', table: this.table, set, spec, elements: upserts });
+      if (upserts.length > 0)
+        ops.push({ op: 'add-elements', table: this.table, set, spec, elements: upserts });
     }
     return ops;
   }
@@ -259,13 +280,17 @@ function reads(rules: readonly NftRule[], set: string): boolean {
   return rules.some((rule) =>
     rule.statements.some(
       (statement) =>
-        (statement.kind === 'lookup' && statement.set === set) || (statement.kind === 'vmap' && statement.map === set),
+        (statement.kind === 'lookup' && statement.set === set) ||
+        (statement.kind === 'vmap' && statement.map === set),
     ),
   );
 }
 
 const closed: readonly NftRule[] = [
-  { statements: [{ kind: 'verdict', verdict: { kind: 'drop' } }], comment: 'closed: the kernel refused this chain' },
+  {
+    statements: [{ kind: 'verdict', verdict: { kind: 'drop' } }],
+    comment: 'closed: the kernel refused this chain',
+  },
 ];
 
 function closedChain(row: ChainRow): ChainRow {

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Joins the store's stream and the graph: updates are taken as they come, the graph is flushed once per turn of the
+ * event loop, so that batches grow by themselves under load and a single change waits for nothing.
+ */
+import type { CalcGraph } from '../calc/graph.ts';
+import type { DataplaneMessage } from '../contract/dataplane.ts';
+import type { SyncerSink, SyncStatus } from '../contract/datastore.ts';
+import type { Update } from '../model/types.ts';
+
+export interface BatchListener {
+  onStatus(status: SyncStatus): void;
+  /** The graph was flushed; `messages` of them are on their way to the driver. */
+  onFlush(messages: number): void;
+}
+
+export class Batcher implements SyncerSink {
+  readonly #graph: CalcGraph;
+  readonly #emit: (message: DataplaneMessage) => void;
+  readonly #listener: BatchListener;
+  #scheduled = false;
+
+  constructor(graph: CalcGraph, emit: (message: DataplaneMessage) => void, listener: BatchListener) {
+    this.#graph = graph;
+    this.#emit = emit;
+    this.#listener = listener;
+  }
+
+  onUpdates(updates: readonly Update[]): void {
+    this.#graph.onUpdates(updates);
+    this.#flushSoon();
+  }
+
+  onStatus(status: SyncStatus): void {
+    this.#graph.onStatus(status);
+    this.#listener.onStatus(status);
+    this.#flushSoon();
+  }
+
+  #flushSoon(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#scheduled = false;
+    let messages = 0;
+    this.#graph.flush((message) => {
+      messages++;
+      this.#emit(message);
+    });
+    this.#listener.onFlush(messages);
+  }
+}

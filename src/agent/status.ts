@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What an agent tells of itself: how far it read, what is in force, what failed. Served over HTTP on a Unix socket:
+ *
+ *     GET /readiness  204 when the store was read and all of it is in force; else 503 with the reasons
+ *     GET /liveness   204 while the event loop turns
+ *     GET /status     the whole as JSON, StatusReport
+ *     GET /enforced?revision=N&timeoutMs=M   204 once the store's revision N is in force on this node; else 503
+ *
+ * Health answers are Calico's (felix: 204 without detail when healthy, 503 when not).
+ */
+import { mkdirSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { dirname } from 'node:path';
+import type { ApplyFailure, ApplyReport } from '../contract/dataplane.ts';
+import type { SyncStatus } from '../contract/datastore.ts';
+import type { SyncerOptions } from '../datastore/syncer.ts';
+import type { Revision } from '../lib/brand.ts';
+import type { Fault } from '../lib/errors.ts';
+import { keyPath } from '../model/kinds.ts';
+import type { ApplyLoopOptions } from '../reconcile/apply-loop.ts';
+import type { BatchListener } from './batcher.ts';
+import type { AgentConfig } from './config.ts';
+import type { Log } from './log.ts';
+
+export interface StatusReport {
+  readonly node: string;
+  readonly pid: number;
+  readonly dataplane: 'nftables';
+  readonly ready: boolean;
+  /** Empty when ready. */
+  readonly reasons: readonly string[];
+  readonly datastore: SyncStatus | 'unreachable';
+  /** The store's revision that is in force here. */
+  readonly enforcedRevision: string;
+  readonly openEndpoints: readonly string[];
+  readonly failures: readonly ApplyFailure[];
+  /** Stored resources that are invalid and count as absent. */
+  readonly invalid: readonly { readonly resource: string; readonly faults: readonly Fault[] }[];
+  readonly applies: number;
+}
+
+export class AgentStatus implements BatchListener {
+  readonly #node: string;
+  readonly #log: Log;
+  readonly #invalid = new Map<string, readonly Fault[]>();
+  #sync: SyncStatus | 'unreachable' = 'wait-for-ready';
+  #told: Revision = '0' as Revision;
+  /** Messages are on their way that no apply has taken up, or that the last one did not get into force. */
+  #pending = false;
+  #applying: Revision | null = null;
+  #flushed: Revision = '0' as Revision;
+  #enforced: Revision | null = null;
+  #report: ApplyReport | null = null;
+  #error: string | null = null;
+  #applies = 0;
+  #waiting = new Set<() => void>();
+
+  constructor(config: AgentConfig, log: Log) {
+    this.#node = config.node;
+    this.#log = log;
+  }
+
+  ofSyncer(): SyncerOptions {
+    return {
+      onFaults: (key, faults) => this.#onFaults(keyPath(key), faults),
+      onUnavailable: (error, retryMs) => {
+        this.#sync = 'unreachable';
+        this.#log.warn({ err: error, retryMs }, 'the datastore cannot be used; what is in force stays');
+      },
+      onRevision: (revision) => {
+        this.#told = revision;
+      },
+    };
+  }
+
+  ofApplies(): Pick<ApplyLoopOptions, 'onStart' | 'onReport' | 'onError'> {
+    return {
+      onStart: () => this.#onStart(),
+      onReport: (report) => this.#onReport(report),
+      onError: (error) => this.#onError(error),
+    };
+  }
+
+  onStatus(status: SyncStatus): void {
+    this.#sync = status;
+    this.#log.info({ status }, 'datastore');
+  }
+
+  /** A flush without messages leaves nothing to apply: what was told is in force already. */
+  onFlush(messages: number): void {
+    this.#flushed = this.#told;
+    if (messages > 0) this.#pending = true;
+    else if (!this.#pending && this.#applying === null && this.#enforced !== null)
+      this.#setEnforced(this.#flushed);
+  }
+
+  report(): StatusReport {
+    const reasons = this.#reasons();
+    return {
+      node: this.#node,
+      pid: process.pid,
+      dataplane: 'nftables',
+      ready: reasons.length === 0,
+      reasons,
+      datastore: this.#sync,
+      enforcedRevision: this.#enforced ?? '0',
+      openEndpoints: this.#report?.openEndpoints ?? [],
+      failures: this.#report?.failed ?? [],
+      invalid: [...this.#invalid].map(([resource, faults]) => ({ resource, faults })),
+      applies: this.#applies,
+    };
+  }
+
+  /** @returns whether the revision was in force within the time. */
+  async untilEnforced(revision: bigint, signal: AbortSignal): Promise<boolean> {
+    while (!this.#isEnforced(revision) && !signal.aborted) await this.#nextEnforced(signal);
+    return this.#isEnforced(revision);
+  }
+
+  /** Revisions of every store we have count upwards; here, and only here, they are compared for order. */
+  #isEnforced(revision: bigint): boolean {
+    return this.#enforced !== null && BigInt(this.#enforced) >= revision;
+  }
+
+  #nextEnforced(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        this.#waiting.delete(done);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      this.#waiting.add(done);
+      signal.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  #setEnforced(revision: Revision): void {
+    this.#enforced = revision;
+    for (const wake of [...this.#waiting]) wake();
+  }
+
+  #onFaults(resource: string, faults: readonly Fault[]): void {
+    if (faults.length === 0) {
+      this.#invalid.delete(resource);
+      return;
+    }
+    this.#invalid.set(resource, faults);
+    this.#log.warn({ resource, faults }, 'a stored resource is invalid and counts as absent');
+  }
+
+  #onStart(): void {
+    this.#applying = this.#flushed;
+    this.#pending = false;
+  }
+
+  #onReport(report: ApplyReport): void {
+    const applied = this.#applying;
+    this.#applying = null;
+    this.#applies++;
+    this.#error = null;
+    this.#report = report;
+    if (report.failed.length > 0) this.#log.error({ failed: report.failed }, 'not all could be programmed');
+    this.#log.debug({ changed: report.changed }, 'applied');
+    if (report.failed.length > 0) this.#pending = true;
+    else if (applied !== null) this.#setEnforced(applied);
+    // flushes without messages while it ran left nothing to do
+    if (!this.#pending && this.#flushed !== applied) this.#setEnforced(this.#flushed);
+  }
+
+  #onError(error: unknown): void {
+    this.#applying = null;
+    this.#pending = true;
+    this.#error = error instanceof Error ? error.message : String(error);
+    this.#log.error({ err: error }, 'apply failed');
+  }
+
+  #reasons(): readonly string[] {
+    const failed = this.#report?.failed ?? [];
+    return [
+      ...(this.#sync === 'in-sync' ? [] : [`datastore: ${this.#sync}`]),
+      ...(this.#report ? [] : ['nothing was applied yet']),
+      ...(this.#error === null ? [] : [`data plane: ${this.#error}`]),
+      ...failed.map((failure) => `${failure.table} ${failure.key}: ${failure.message}`),
+    ];
+  }
+}
+
+export async function serveStatus(
+  config: AgentConfig,
+  status: AgentStatus,
+): Promise<AsyncDisposable & { readonly path: string }> {
+  mkdirSync(dirname(config.socket), { recursive: true, mode: 0o700 });
+  rmSync(config.socket, { force: true }); // left by an agent that was killed
+  const server = createServer((request, response) => void answer(status, request, response));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(config.socket, resolve);
+  });
+  return {
+    path: config.socket,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+async function answer(
+  status: AgentStatus,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const url = new URL(request.url ?? '/', 'http://agent');
+  const report = status.report();
+  switch (url.pathname) {
+    case '/liveness':
+      return end(response, 204);
+    case '/readiness':
+      return report.ready ? end(response, 204) : end(response, 503, { reasons: report.reasons });
+    case '/status':
+      return end(response, 200, report);
+    case '/enforced':
+      return answerEnforced(status, url, response);
+    default:
+      return end(response, 404, { reasons: ['want /readiness, /liveness, /status or /enforced?revision=N'] });
+  }
+}
+
+async function answerEnforced(status: AgentStatus, url: URL, response: ServerResponse): Promise<void> {
+  const revision = url.searchParams.get('revision') ?? '';
+  const timeoutMs = Number(url.searchParams.get('timeoutMs') ?? '10000');
+  if (!/^\d{1,18}$/.test(revision) || !(timeoutMs >= 0 && timeoutMs <= 600_000)) {
+    return end(response, 400, { reasons: ['want revision=N and timeoutMs from 0 to 600000'] });
+  }
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(timeoutMs)]);
+  if (await status.untilEnforced(BigInt(revision), signal)) return end(response, 204);
+  end(response, 503, { reasons: status.report().reasons });
+}
+
+function end(response: ServerResponse, code: number, body?: unknown): void {
+  response.writeHead(code, { 'content-type': 'application/json' });
+  response.end(body === undefined ? undefined : JSON.stringify(body));
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The guards at the host's ends of workloads' links: open exactly where policy is in force, closed everywhere else.
+ *
+ * Owns:       which interface is open and how, as last made sure of. Every interface with the workloads' prefix counts,
+ *             so one that the agent does not know is closed like any other that has no policy.
+ * Invariants: closing comes before policy changes, opening after; what was not made sure of is not called open.
+ * @see reference to tcx: links give no event when a stranger detaches them, hence `changed` is asked for now and then.
+ */
+import type { Guard, OpenGuard } from '../../kernel/guard.ts';
+import { hardenInterface } from '../../kernel/harden.ts';
+import type { IfName } from '../../lib/brand.ts';
+import { parseIfName } from '../../lib/if-name.ts';
+import type { Interfaces } from './interfaces.ts';
+
+export interface GuardFailure {
+  readonly table: 'guards';
+  readonly key: string;
+  readonly message: string;
+}
+
+export class Guards {
+  readonly #guard: Guard;
+  readonly #interfaces: Interfaces;
+  readonly #prefix: string;
+  readonly #open = new Map<IfName, OpenGuard>();
+  /** What the kernel has, by name: index and form of the guard. */
+  readonly #sure = new Map<string, string>();
+
+  constructor(guard: Guard, interfaces: Interfaces, prefix: string) {
+    this.#guard = guard;
+    this.#interfaces = interfaces;
+    this.#prefix = prefix;
+  }
+
+  wishOpen(ifName: IfName, spec: OpenGuard): void {
+    this.#open.set(ifName, spec);
+  }
+
+  wishClosed(ifName: IfName): void {
+    this.#open.delete(ifName);
+  }
+
+  isOpen(ifName: IfName): boolean {
+    const spec = this.#open.get(ifName);
+    return (
+      spec !== undefined && this.#sure.get(ifName) === formOf(this.#interfaces.indexOf(ifName) ?? 0, spec)
+    );
+  }
+
+  /** Trust nothing that was made sure of before. */
+  forget(): void {
+    this.#sure.clear();
+  }
+
+  /** @returns how many it had to change, and what the kernel refused. */
+  closeOthers(): { changed: number; failed: GuardFailure[] } {
+    return this.#each((ifName, ifIndex) => {
+      if (this.#open.has(ifName)) return 0;
+      return this.#make(ifName, ifIndex, null);
+    });
+  }
+
+  openWished(): { changed: number; failed: GuardFailure[] } {
+    const result = this.#each((ifName, ifIndex) => {
+      const spec = this.#open.get(ifName);
+      return spec ? this.#make(ifName, ifIndex, spec) : 0;
+    });
+    this.#guard.sweep();
+    return result;
+  }
+
+  /** An interface whose guard is not what was made sure of; null when all are as they should be. */
+  changed(): IfName | null {
+    for (const [name, ifIndex] of this.#interfaces.withPrefix(this.#prefix)) {
+      const ifName = parseIfName(name);
+      const sure = this.#sure.get(name);
+      const spec = this.#open.get(ifName);
+      if (sure === undefined || sure !== formOf(ifIndex, spec ?? null)) continue; // apply will see to it
+      const as = spec
+        ? this.#guard.isOpen(ifName, ifIndex, spec)
+        : this.#guard.state(ifName, ifIndex) === 'closed';
+      if (!as) return ifName;
+    }
+    return null;
+  }
+
+  #make(ifName: IfName, ifIndex: number, spec: OpenGuard | null): number {
+    const form = formOf(ifIndex, spec);
+    if (this.#sure.get(ifName) === form) return 0;
+    const changed = spec ? this.#guard.open(ifName, ifIndex, spec) : this.#guard.close(ifName, ifIndex);
+    const hardened = hardenInterface(ifName);
+    this.#sure.set(ifName, form);
+    return changed + hardened > 0 ? 1 : 0;
+  }
+
+  #each(make: (ifName: IfName, ifIndex: number) => number): { changed: number; failed: GuardFailure[] } {
+    const failed: GuardFailure[] = [];
+    let changed = 0;
+    for (const [name, ifIndex] of this.#interfaces.withPrefix(this.#prefix)) {
+      try {
+        changed += make(parseIfName(name), ifIndex);
+      } catch (error) {
+        this.#interfaces.forget(); // most often it went meanwhile
+        failed.push({
+          table: 'guards',
+          key: name,
+          message: error instanceof Error ? error.message : String(error),
+        });
+      }
+    }
+    return { changed, failed };
+  }
+}
+
+function formOf(ifIndex: number, spec: OpenGuard | null): string {
+  return `${ifIndex} ${spec ? `open ${spec.markBit} ${spec.addresses.join(' ')}` : 'closed'}`;
+}

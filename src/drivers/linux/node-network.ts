@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What every Linux data plane does beside policy: routes to local workloads by their links, to remote ones by their
+ * nodes, and knowing the node's links.
+ *
+ * Owns:       routes with protocol 80 in the main table, both families; the list of links.
+ * Takes in:   endpoint and route messages; rtnetlink's events. Gives out: reports; word that someone else changed routes or links.
+ * Invariants: a route is there only while its link is; a lost event leads to a new list.
+ * Next:       route-table.ts, guards.ts.
+ */
+import type { ApplyFailure, DataplaneMessage, ResolvedEndpoint, Route } from '../../contract/dataplane.ts';
+import { type Route as KernelRoute, mainTable } from '../../kernel/rtnetlink/routes.ts';
+import { Rtnetlink } from '../../kernel/rtnetlink/rtnetlink.ts';
+import { watchRoutes } from '../../kernel/rtnetlink/watch.ts';
+import { familyOf } from '../../lib/address.ts';
+import type { Cidr, KeyPath } from '../../lib/brand.ts';
+import { hostCidr } from '../../lib/cidr.ts';
+import { Reconciler } from '../../reconcile/reconciler.ts';
+import { Interfaces } from './interfaces.ts';
+import { pathOf, type RoutePath, RouteTable, routeProtocol, samePath } from './route-table.ts';
+
+export class NodeNetwork implements Disposable {
+  readonly interfaces: Interfaces;
+  readonly #rtnetlink = Rtnetlink.open();
+  readonly #watch: Disposable;
+  readonly #tables: { readonly [F in 4 | 6]: Reconciler<Cidr, RoutePath> };
+  readonly #endpoints = new Map<KeyPath, ResolvedEndpoint>();
+  readonly #remote = new Map<Cidr, Route>();
+
+  /** In the network namespace of the calling thread, for good. */
+  constructor(onStrangersChange: (reason: string) => void) {
+    this.interfaces = new Interfaces(this.#rtnetlink.links);
+    this.#tables = {
+      4: new Reconciler(new RouteTable(4, this.#rtnetlink.routes)),
+      6: new Reconciler(new RouteTable(6, this.#rtnetlink.routes)),
+    };
+    this.#watch = watchRoutes({
+      kinds: ['link', 'route'],
+      onEvent: (event) => {
+        if (event.kind === 'link') this.#linkChanged(onStrangersChange);
+        else if (event.kind === 'route' && this.#disagrees(event.row, event.gone)) {
+          onStrangersChange(`route ${event.row.dst} was changed by someone else`);
+        }
+      },
+      onOverflow: () => {
+        this.interfaces.forget();
+        onStrangersChange('events of links and routes were lost');
+      },
+    });
+  }
+
+  onMessage(message: DataplaneMessage): void {
+    if (message.kind === 'endpoint-update') this.#endpoints.set(message.id, message.endpoint);
+    else if (message.kind === 'endpoint-remove') this.#endpoints.delete(message.id);
+    else if (message.kind === 'route-update') this.#remote.set(message.dst, message.route);
+    else if (message.kind === 'route-remove') this.#remote.delete(message.dst);
+  }
+
+  queueResync(): void {
+    this.interfaces.forget();
+    for (const table of Object.values(this.#tables)) table.queueResync();
+  }
+
+  apply(): { changed: number; failed: ApplyFailure[] } {
+    const wanted = this.#wanted();
+    const reports = ([4, 6] as const).map((family) => {
+      const table = this.#tables[family];
+      for (const dst of [...table.desired().keys()]) if (!wanted.has(dst)) table.deleteDesired(dst);
+      for (const [dst, path] of wanted) if (familyOf(dst) === family) table.setDesired(dst, path);
+      return table.apply();
+    });
+    return {
+      changed: reports.reduce((sum, report) => sum + report.changed, 0),
+      failed: reports.flatMap((report) => report.failed),
+    };
+  }
+
+  [Symbol.dispose](): void {
+    this.#watch[Symbol.dispose]();
+    this.#rtnetlink.close();
+  }
+
+  /** A local workload beats a remote one with the same address: packets for it are here already. */
+  #wanted(): ReadonlyMap<Cidr, RoutePath> {
+    const wanted = new Map<Cidr, RoutePath>();
+    for (const [dst, route] of this.#remote) wanted.set(dst, { kind: 'via', gateway: route.via });
+    for (const endpoint of this.#endpoints.values()) {
+      const ifIndex = this.interfaces.indexOf(endpoint.ifName);
+      if (ifIndex === undefined) continue; // its link was not made yet: the event will come
+      for (const address of endpoint.addresses) wanted.set(hostCidr(address), { kind: 'link', ifIndex });
+    }
+    return wanted;
+  }
+
+  #linkChanged(onStrangersChange: (reason: string) => void): void {
+    this.interfaces.forget();
+    onStrangersChange('links changed');
+  }
+
+  /** Our own writes are heard too: only what contradicts them is someone else's. */
+  #disagrees(route: KernelRoute, gone: boolean): boolean {
+    if (route.table !== mainTable) return false;
+    const actual = this.#tables[familyOf(route.dst)].actual().get(route.dst);
+    const isOurs = route.protocol === routeProtocol;
+    if (!actual) return isOurs && !gone;
+    return gone ? isOurs : !isOurs || !samePath(pathOf(route), actual);
+  }
+}
