@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { InvalidError } from '../lib/errors.ts';
+import { evaluateRules } from './evaluate-rules.ts';
+
+const packet = { protocol: 'TCP', src: '10.0.0.1', dst: '10.0.0.2', srcPort: 1, dstPort: 80 };
+const origin = { file: 'p.yaml', line: 3 };
+const policy = {
+  policies: {
+    p: {
+      ingress: [
+        { action: 'log' },
+        {
+          action: 'allow',
+          protocol: 6,
+          src: { sets: ['s:1'] },
+          dst: { ports: [{ first: 80, last: 80 }] },
+          origin,
+        },
+      ],
+      egress: [{ action: 'deny', icmp: { type: 8 } }],
+    },
+  },
+  profiles: { open: { ingress: [{ action: 'allow' }], egress: [{ action: 'allow' }] } },
+  endpoints: {
+    e: { tiers: [{ name: 't', defaultAction: 'pass', ingress: ['p'], egress: ['p'] }], profiles: ['open'] },
+  },
+};
+const ipSets = { 's:1': { type: 'net', members: ['10.0.0.1/32'] } };
+const request = { kind: 'workload', ipVersion: 4, policy, ipSets, packet };
+
+test('the verdict comes with every rule that matched', () => {
+  const inTier = { tier: 't', policy: 'p', direction: 'ingress' };
+  assert.deepEqual(evaluateRules(request), {
+    verdict: 'allow',
+    hits: [
+      { ...inTier, index: 0, action: 'log' },
+      { ...inTier, index: 1, action: 'allow', origin },
+    ],
+  });
+  assert.deepEqual(evaluateRules({ ...request, packet: { ...packet, protocol: 17 } }), {
+    verdict: 'allow',
+    hits: [
+      { ...inTier, index: 0, action: 'log' },
+      { profile: 'open', direction: 'ingress', index: 0, action: 'allow' },
+    ],
+  });
+});
+
+test('egress on request', () => {
+  const ping = { protocol: 'ICMP', src: '10.0.0.1', dst: '10.0.0.2', icmpType: 8, icmpCode: 0 };
+  assert.deepEqual(evaluateRules({ ...request, direction: 'egress', packet: ping }), {
+    verdict: 'deny',
+    hits: [{ tier: 't', policy: 'p', direction: 'egress', index: 0, action: 'deny' }],
+  });
+});
+
+test('a host reaches its own workloads', () => {
+  const bare = { ...request, policy: { endpoints: { e: {} } } };
+  assert.deepEqual(evaluateRules(bare), { verdict: 'deny', hits: [] });
+  assert.deepEqual(evaluateRules({ ...bare, packet: { ...packet, fromHost: true } }), {
+    verdict: 'allow',
+    hits: [],
+  });
+});
+
+test('what is not evaluated yet says so', () => {
+  for (const kind of ['host', 'untracked'])
+    assert.deepEqual(evaluateRules({ ...request, kind }), { unsupported: true });
+});
+
+test('every fault is reported at once', () => {
+  const broken = {
+    kind: 'pod',
+    ipVersion: 5,
+    policy: {
+      policies: {
+        p: {
+          ingress: [{ action: 'permit', protocol: 'XYZ', src: { nets: ['ten'], ports: [{ first: -1 }] } }],
+        },
+      },
+      endpoints: { a: {}, b: {} },
+    },
+    ipSets: { s: { type: 'net', members: [7] } },
+    packet: { protocol: 6, src: 'fd00::1', dst: '10.0.0.2' },
+  };
+  assert.throws(
+    () => evaluateRules(broken),
+    (error) => {
+      assert.ok(error instanceof InvalidError);
+      assert.deepEqual(error.faults.map(({ path }) => path).sort(), [
+        'endpoint',
+        'ipSets.s.members[0]',
+        'ipVersion',
+        'kind',
+        'packet.src',
+        'policy.policies.p.ingress[0].action',
+        'policy.policies.p.ingress[0].protocol',
+        'policy.policies.p.ingress[0].src.nets[0]',
+        'policy.policies.p.ingress[0].src.ports[0].first',
+        'policy.policies.p.ingress[0].src.ports[0].last',
+      ]);
+      return true;
+    },
+  );
+  assert.throws(() => evaluateRules(null), InvalidError);
+  assert.throws(() => evaluateRules({ ...request, ipSets: {} }), /s:1/);
+});
