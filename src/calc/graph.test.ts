@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { expansions, type Step } from '../../test/support/expand.ts';
-import { MockDataplane, type Picture } from '../../test/support/mock-dataplane.ts';
+import { MockDataplane } from '../../test/support/mock-dataplane.ts';
 import type { DataplaneMessage } from '../contract/dataplane.ts';
 import { buildGraph, type CalcGraph } from './graph.ts';
 import { endpoint, node, policy, profile, rule } from './states/build.ts';
@@ -10,7 +10,7 @@ import { labelStates } from './states/labels.ts';
 import { orderStates } from './states/order.ts';
 import { routeStates } from './states/routes.ts';
 import { setStates } from './states/sets.ts';
-import { emptyState, type State } from './states/state.ts';
+import { emptyState, type Picture, type State } from './states/state.ts';
 
 const states: readonly State[] = [emptyState, ...labelStates, ...setStates, ...orderStates, ...routeStates];
 

@@ -4,7 +4,7 @@ import { hostCidr } from '../lib/cidr.ts';
 import { hasPorts, protocolName } from '../lib/protocol.ts';
 import type { NetworkSetValue, WorkloadEndpointValue } from '../model/types.ts';
 import { LabelIndex } from './label-index.ts';
-import { type MemberSet, NetMembers, PlainMembers } from './member-set.ts';
+import { decrement, increment, type MemberSet, NetMembers, PlainMembers } from './member-set.ts';
 import { type CalcNode, type Change, nameOf } from './node.ts';
 import type { IpSetSpec, NamedPort } from './resolve-rule.ts';
 import type { Sequencer } from './sequencer.ts';
@@ -85,8 +85,12 @@ export class IpSetMembers implements CalcNode {
   #replace(id: string, before: Source, after: Source): void {
     const set = this.#sets.get(id);
     if (!set) return;
-    for (const member of contribution(after, set.spec.port)) set.members.add(member);
-    for (const member of contribution(before, set.spec.port)) set.members.remove(member);
+    const { added, removed } = difference(
+      contribution(before, set.spec.port),
+      contribution(after, set.spec.port),
+    );
+    for (const member of added) set.members.add(member);
+    for (const member of removed) set.members.remove(member);
   }
 
   #add(id: string, item: string): void {
@@ -113,6 +117,21 @@ function contribution(source: Source, port: NamedPort | null): readonly string[]
     .flatMap((named) =>
       addresses.map((address) => `${address},${protocolName(named.protocol).toLowerCase()}:${named.port}`),
     );
+}
+
+/** Of two lists in which a member may occur several times; one net more in a list of 100,000 is one change. */
+function difference(
+  before: readonly string[],
+  after: readonly string[],
+): { added: string[]; removed: string[] } {
+  const counts = new Map<string, number>();
+  for (const member of before) increment(counts, member);
+  const added = after.filter((member) => {
+    if (!counts.has(member)) return true;
+    decrement(counts, member);
+    return false;
+  });
+  return { added, removed: [...counts].flatMap(([member, count]) => new Array<string>(count).fill(member)) };
 }
 
 function describe({ selector, port }: IpSetSpec): string {

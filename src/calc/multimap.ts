@@ -19,15 +19,7 @@ export class Multimap<K, V> {
     return this.#sets.get(key) ?? new Set();
   }
 
-  has(key: K): boolean {
-    return this.#sets.has(key);
-  }
-
   count(key: K): number {
     return this.#sets.get(key)?.size ?? 0;
-  }
-
-  get size(): number {
-    return this.#sets.size;
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
+import type { Picture } from '../../src/calc/states/state.ts';
 import type {
   DataplaneMessage,
   IpSet,
@@ -14,15 +15,6 @@ import type { Cidr } from '../../src/lib/brand.ts';
 import { cidrContains, prefixLength, tryParseCidr } from '../../src/lib/cidr.ts';
 import { assertNever } from '../../src/lib/errors.ts';
 import { protocolName } from '../../src/lib/protocol.ts';
-
-/** What a data plane would hold, in words that a person can check: sets by selector, rules and tiers as lines. */
-export interface Picture {
-  readonly sets?: { readonly [selector: string]: readonly string[] };
-  readonly policies?: { readonly [path: string]: readonly string[] };
-  readonly profiles?: { readonly [name: string]: readonly string[] };
-  readonly endpoints?: { readonly [path: string]: readonly string[] };
-  readonly routes?: { readonly [cidr: string]: string };
-}
 
 type HeldSet = Omit<IpSet, 'members'> & { readonly members: Set<string> };
 

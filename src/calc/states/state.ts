@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import type { Picture } from '../../../test/support/mock-dataplane.ts';
 import type { Update } from '../../model/types.ts';
+
+/** What a data plane would hold, in words that a person can check: sets by selector, rules and tiers as lines. */
+export interface Picture {
+  readonly sets?: { readonly [selector: string]: readonly string[] };
+  readonly policies?: { readonly [path: string]: readonly string[] };
+  readonly profiles?: { readonly [name: string]: readonly string[] };
+  readonly endpoints?: { readonly [path: string]: readonly string[] };
+  readonly routes?: { readonly [cidr: string]: string };
+}
 
 /** What the cluster holds, and what node `local` then must hold. A part left out must be empty. */
 export interface State {
