@@ -53,11 +53,15 @@ export class Guards {
     this.#sure.clear();
   }
 
-  /** @returns how many it had to change, and what the kernel refused. */
-  closeOthers(): { changed: number; failed: GuardFailure[] } {
+  /**
+   * Before policy changes: closes what nobody may open, and what has no guard at all. Links in `mayStay` keep what they
+   * have, so that a restarted agent cuts nothing that stands.
+   */
+  closeOthers(mayStay: ReadonlySet<IfName>): { changed: number; failed: GuardFailure[] } {
     return this.#each((ifName, ifIndex) => {
-      if (this.#open.has(ifName)) return 0;
-      return this.#make(ifName, ifIndex, null);
+      const stays =
+        mayStay.has(ifName) && (this.#sure.has(ifName) || this.#guard.state(ifName, ifIndex) !== 'absent');
+      return stays ? 0 : this.#make(ifName, ifIndex, null);
     });
   }
 

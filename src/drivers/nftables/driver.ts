@@ -24,7 +24,7 @@ import { Guard } from '../../kernel/guard.ts';
 import type { NftOp } from '../../kernel/nft/model.ts';
 import { NftError, NftSocket } from '../../kernel/nft/socket.ts';
 import { hasSysctl, writeSysctl } from '../../kernel/sysctl.ts';
-import type { KeyPath } from '../../lib/brand.ts';
+import type { IfName, KeyPath } from '../../lib/brand.ts';
 import { markBits } from '../../rules/chain.ts';
 import { Guards } from '../linux/guards.ts';
 import { NodeNetwork } from '../linux/node-network.ts';
@@ -94,14 +94,14 @@ export class NftablesDriver implements DataplaneDriver {
     forwardPackets();
     if (this.#stale) this.#readBack();
     for (const family of this.#families) family.render();
-    this.#wishGuards(() => false);
-    const closing = this.#guards.closeOthers();
+    const closing = this.#guards.closeOthers(this.#mayBeOpen());
     const rules = this.#commitRules();
     const routes = this.#network.apply();
     const inForce = rules.failed.every((failure) => failure.key !== allRules);
-    this.#wishGuards((id) => inForce && this.#closedBecause(id) === null);
+    this.#wishGuards(inForce);
+    const refused = this.#guards.closeOthers(this.#mayBeOpen());
     const opening = this.#guards.openWished();
-    const parts = [closing, rules, routes, opening];
+    const parts = [closing, rules, routes, refused, opening];
     return {
       changed: parts.reduce((sum, part) => sum + part.changed, 0),
       failed: parts.flatMap((part) => part.failed),
@@ -124,15 +124,20 @@ export class NftablesDriver implements DataplaneDriver {
     this.#stale = false;
   }
 
-  /** Links stay open while `alsoOpen` is not asked; new ones open only by it. */
-  #wishGuards(mayOpen: (id: KeyPath) => boolean): void {
-    const known = new Set([...this.#endpoints.values()].filter((e) => e.adminUp).map((e) => e.ifName));
-    for (const name of this.#network.interfaces.names()) if (!known.has(name)) this.#guards.wishClosed(name);
-    for (const [id, endpoint] of this.#endpoints) {
-      if (!endpoint.adminUp || this.#closedBecause(id) !== null) this.#guards.wishClosed(endpoint.ifName);
-      else if (mayOpen(id)) {
-        this.#guards.wishOpen(endpoint.ifName, { addresses: endpoint.addresses, markBit: markBits.accepted });
-      }
+  #mayBeOpen(): ReadonlySet<IfName> {
+    const open = [...this.#endpoints].filter(
+      ([id, endpoint]) => endpoint.adminUp && this.#closedBecause(id) === null,
+    );
+    return new Set(open.map(([, endpoint]) => endpoint.ifName));
+  }
+
+  /** While the rules could not be put in force, links that are open stay so, under the rules of before; no other opens. */
+  #wishGuards(inForce: boolean): void {
+    const mayBeOpen = this.#mayBeOpen();
+    for (const name of this.#network.interfaces.names())
+      if (!mayBeOpen.has(name)) this.#guards.wishClosed(name);
+    for (const { ifName, addresses } of inForce ? this.#endpoints.values() : []) {
+      if (mayBeOpen.has(ifName)) this.#guards.wishOpen(ifName, { addresses, markBit: markBits.accepted });
     }
   }
 
