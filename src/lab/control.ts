@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Starting, asking and ending a lab from outside its processes.
+ *
+ * Owns:       the lab's folder and everything that follows from it. Takes in: a LabSpec. Gives out: status, settling.
+ * Invariants: `down` works whatever state the lab is in, also after kill -9 of everything, and leaves nothing;
+ *             only processes are ended whose command line names this very folder.
+ */
+import { spawn } from 'node:child_process';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import type { StatusReport } from '../agent/status.ts';
+import { EmbeddedStore } from '../datastore/embedded/store.ts';
+import { isBpffs } from '../kernel/bpf/bpffs.ts';
+import { MNT_DETACH } from '../kernel/sys/constants.ts';
+import { sys } from '../kernel/sys/open.ts';
+import { familyOf } from '../lib/address.ts';
+import type { Revision } from '../lib/brand.ts';
+import { AlreadyExistsError, NotFoundError, TimeoutError, UnavailableError } from '../lib/errors.ts';
+import type { Resource, ResourceKey } from '../model/types.ts';
+import { removeFabric } from './fabric.ts';
+import { cliEntry, type LabLayout } from './layout.ts';
+import { type LabNode, type LabSpec, poolName } from './spec.ts';
+
+const startTimeoutMs = 60_000;
+
+/** @throws {AlreadyExistsError} while a lab runs in that folder. @throws {TimeoutError} when it does not come up. */
+export async function startLab(layout: LabLayout, spec: LabSpec): Promise<void> {
+  if (isRunning(layout))
+    throw new AlreadyExistsError(`a lab runs already in ${layout.folder}; end it with: muslin lab down`);
+  await stopLab(layout); // what a lab left that was not ended in order
+  mkdirSync(layout.bpffs, { recursive: true, mode: 0o700 });
+  writeFileSync(layout.specFile, `${JSON.stringify(spec, null, 2)}\n`);
+  await seed(layout, spec);
+  spawnDaemon(layout);
+  await untilReady(layout, spec);
+}
+
+/** @returns what was there to end. */
+export async function stopLab(layout: LabLayout): Promise<{ processes: number; namespaces: number }> {
+  const daemon = processesOf(layout);
+  for (const pid of daemon) endProcess(pid, 'SIGTERM');
+  await untilGone(layout, 3000);
+  for (const pid of processesOf(layout)) endProcess(pid, 'SIGKILL');
+  await untilGone(layout, 3000);
+  const namespaces = removeFabric(layout).length;
+  if (existsSync(layout.bpffs) && isBpffs(layout.bpffs)) sys.umount(layout.bpffs, MNT_DETACH);
+  rmSync(layout.folder, { recursive: true, force: true });
+  return { processes: daemon.length, namespaces };
+}
+
+export function isRunning(layout: LabLayout): boolean {
+  return (
+    existsSync(layout.daemonPid) &&
+    processesOf(layout).includes(Number(readFileSync(layout.daemonPid, 'utf8')))
+  );
+}
+
+/** @throws {NotFoundError} when no lab runs in that folder. */
+export function readSpec(layout: LabLayout): LabSpec {
+  if (!existsSync(layout.specFile)) {
+    throw new NotFoundError(`no lab runs in ${layout.folder}; start one with: muslin lab up`);
+  }
+  return JSON.parse(readFileSync(layout.specFile, 'utf8')) as LabSpec;
+}
+
+export interface NodeStatus {
+  readonly node: string;
+  readonly addresses: readonly string[];
+  /** Null: the agent does not answer, for the reason given. */
+  readonly agent: StatusReport | null;
+  readonly reason: string | null;
+}
+
+export function labStatus(layout: LabLayout, spec: LabSpec): Promise<readonly NodeStatus[]> {
+  return Promise.all(spec.nodes.map((node) => nodeStatus(layout, node)));
+}
+
+/**
+ * Waits until every Pod of revision `revision` was made and every node enforces it and what the lab wrote of it.
+ *
+ * @returns milliseconds that it took, and the nodes that did not get there, with their reasons.
+ */
+export async function untilEnforced(
+  layout: LabLayout,
+  spec: LabSpec,
+  revision: Revision,
+  timeoutMs: number,
+): Promise<{ milliseconds: number; late: readonly { node: string; reasons: readonly string[] }[] }> {
+  const start = performance.now();
+  const settled = await ask(layout.daemonSocket, `/settled?revision=${revision}&timeoutMs=${timeoutMs}`);
+  const { revision: target } = settled.body as { revision: string | null };
+  const answers = await Promise.all(
+    spec.nodes.map(async ({ name }) => {
+      const path = `/enforced?revision=${target ?? revision}&timeoutMs=${timeoutMs}`;
+      const answer = await ask(layout.agentSocket(name), path).catch((error: unknown) => ({
+        status: 0,
+        body: { reasons: [String(error)] },
+      }));
+      return {
+        node: name,
+        status: answer.status,
+        reasons: (answer.body as { reasons?: string[] } | null)?.reasons ?? [],
+      };
+    }),
+  );
+  const late = answers
+    .filter((answer) => answer.status !== 204)
+    .map(({ node, reasons }) => ({ node, reasons }));
+  return { milliseconds: performance.now() - start, late };
+}
+
+/** @throws {UnavailableError} when nobody listens. */
+export function ask(socketPath: string, path: string): Promise<{ status: number; body: unknown }> {
+  return new Promise((resolve, reject) => {
+    const call = request({ socketPath, path }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, body: text === '' ? null : JSON.parse(text) }),
+      );
+    });
+    call.on('error', (error) => reject(new UnavailableError(`cannot reach ${socketPath}: ${error.message}`)));
+    call.end();
+  });
+}
+
+async function nodeStatus(layout: LabLayout, node: LabNode): Promise<NodeStatus> {
+  const row = { node: node.name, addresses: node.addresses };
+  try {
+    const { body } = await ask(layout.agentSocket(node.name), '/status');
+    return { ...row, agent: body as StatusReport, reason: null };
+  } catch (error) {
+    return { ...row, agent: null, reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** What a cluster has before its first user comes: nodes, the default namespace, pools. */
+async function seed(layout: LabLayout, spec: LabSpec): Promise<void> {
+  await using store = new EmbeddedStore(layout.datastore);
+  const create = (key: ResourceKey, resource: Resource) => ({ op: 'create' as const, key, resource });
+  const nodes = spec.nodes.map((node) => create({ kind: 'Node', name: node.name }, nodeResource(node)));
+  const pools = spec.pools.map((cidr) => {
+    const name = poolName(cidr);
+    const pool = {
+      blockSize: familyOf(cidr) === 4 ? 26 : 122,
+      ipipMode: 'Never',
+      vxlanMode: 'Never',
+      nodeSelector: 'all()',
+    };
+    return create(
+      { kind: 'IPPool', name },
+      { apiVersion: 'projectcalico.org/v3', kind: 'IPPool', metadata: { name }, spec: { cidr, ...pool } },
+    );
+  });
+  const labels = { 'kubernetes.io/metadata.name': 'default' };
+  const namespace: Resource = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default', labels } };
+  await store.writeAll([...nodes, create({ kind: 'Namespace', name: 'default' }, namespace), ...pools]);
+}
+
+function nodeResource(node: LabNode): Resource {
+  const addresses = node.addresses.map((address) => ({ type: 'InternalIP', address }));
+  const labels = { 'kubernetes.io/hostname': node.name };
+  return {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: { name: node.name, labels },
+    spec: {},
+    status: { addresses },
+  };
+}
+
+function spawnDaemon(layout: LabLayout): void {
+  const log = openSync(layout.daemonLog, 'a');
+  const args = [...process.execArgv, cliEntry, 'lab', 'daemon', '--dir', layout.folder];
+  spawn(process.execPath, args, { detached: true, stdio: ['ignore', log, log], cwd: '/' }).unref();
+  closeSync(log);
+}
+
+async function untilReady(layout: LabLayout, spec: LabSpec): Promise<void> {
+  const deadline = performance.now() + startTimeoutMs;
+  for (;;) {
+    const ready = await Promise.all(spec.nodes.map(({ name }) => isReady(layout.agentSocket(name))));
+    if (ready.every(Boolean)) break;
+    if (performance.now() > deadline) {
+      const missing = spec.nodes.filter((_, i) => !ready[i]).map(({ name }) => name);
+      throw new TimeoutError(
+        `nodes not ready: ${missing.join(', ')}; see ${layout.daemonLog} and ${layout.nodeFolder('*')}/agent.log`,
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+function isReady(socket: string): Promise<boolean> {
+  return ask(socket, '/readiness').then(
+    ({ status }) => status === 204,
+    () => false,
+  );
+}
+
+/** The lab's daemon and agents: told by the folder on their command line, so a pid used again is not taken for ours. */
+function processesOf(layout: LabLayout): readonly number[] {
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry) && Number(entry) !== process.pid)
+    .map(Number)
+    .filter((pid) => isOurs(layout, pid));
+}
+
+function isOurs(layout: LabLayout, pid: number): boolean {
+  try {
+    const words = readFileSync(join('/proc', String(pid), 'cmdline'), 'utf8').split('\0');
+    return words.includes(cliEntry) && (words.includes(layout.folder) || words.includes(layout.datastore));
+  } catch {
+    return false; // it ended meanwhile
+  }
+}
+
+function endProcess(pid: number, signal: 'SIGTERM' | 'SIGKILL'): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // it ended meanwhile
+  }
+}
+
+async function untilGone(layout: LabLayout, timeoutMs: number): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (processesOf(layout).length > 0 && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

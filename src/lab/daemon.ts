@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The lab's own process: what machines, a scheduler and kubelets are to a cluster.
+ *
+ * Owns:       the fabric, the agents' processes, the Pods. Takes in: lab.json and the store.
+ * Gives out:  `settled` on a Unix socket: the revision up to which Pods were made, with what the lab itself wrote.
+ * Invariants: killed and started anew it takes up what stands; SIGTERM ends its processes and leaves namespaces to `down`.
+ * Next:       fabric.ts, agents.ts, pods.ts; up.ts starts this process.
+ */
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { destination, pino } from 'pino';
+import type { Stored } from '../contract/datastore.ts';
+import { EmbeddedStore } from '../datastore/embedded/store.ts';
+import { isBpffs, mountBpffs } from '../kernel/bpf/bpffs.ts';
+import type { Cidr } from '../lib/brand.ts';
+import { tryParseCidr } from '../lib/cidr.ts';
+import { AppError } from '../lib/errors.ts';
+import { Agents } from './agents.ts';
+import { buildFabric } from './fabric.ts';
+import type { LabLayout } from './layout.ts';
+import { Pods } from './pods.ts';
+import type { LabSpec } from './spec.ts';
+
+export async function runLabDaemon(layout: LabLayout): Promise<void> {
+  const stop = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
+  const log = pino({ base: { lab: layout.folder } }, destination({ dest: 1, sync: true }));
+  const spec = JSON.parse(readFileSync(layout.specFile, 'utf8')) as LabSpec;
+  writeFileSync(layout.daemonPid, `${process.pid}\n`);
+
+  if (!isBpffs(layout.bpffs)) mountBpffs(layout.bpffs);
+  buildFabric(layout, spec);
+  await using store = new EmbeddedStore(layout.datastore);
+  const agents = new Agents(layout, log);
+  agents.start(spec);
+  const pods = new Pods(layout, spec, store, log);
+  const settled = new Settled(store, pods);
+  const server = await serve(layout, settled);
+  await settled.run(stop.signal, (error) => log.error({ err: error }, 'pods do not converge; trying again'));
+
+  server.close();
+  pods.close();
+  await agents.stop();
+}
+
+/** Follows the store: after every change the Pods are made to agree, until a pass finds nothing new. */
+class Settled {
+  readonly #store: EmbeddedStore;
+  readonly #pods: Pods;
+  #revision = -1n;
+  #waiting = new Set<() => void>();
+
+  constructor(store: EmbeddedStore, pods: Pods) {
+    this.#store = store;
+    this.#pods = pods;
+  }
+
+  async run(signal: AbortSignal, onError: (error: unknown) => void): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        const { items, revision } = await this.#store.snapshot();
+        await this.#pods.converge(
+          items.filter((item) => item.key.kind === 'Pod'),
+          poolsOf(items),
+        );
+        this.#settle(BigInt(revision));
+        const changed = this.#store.watch(revision, signal)[Symbol.asyncIterator]();
+        await changed.next();
+        await changed.return?.(undefined);
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+        onError(error);
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      }
+    }
+  }
+
+  /** Resolves with the store's revision once everything up to `revision` was seen and done. */
+  async until(revision: bigint, signal: AbortSignal): Promise<bigint | null> {
+    while (this.#revision < revision && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#waiting.add(resolve);
+        signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+    }
+    return this.#revision >= revision ? BigInt((await this.#store.snapshot()).revision) : null;
+  }
+
+  #settle(revision: bigint): void {
+    this.#revision = revision;
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
+  }
+}
+
+function poolsOf(items: readonly Stored[]): readonly Cidr[] {
+  return items.flatMap(({ key, resource }) => {
+    if (key.kind !== 'IPPool') return [];
+    const spec = resource.spec as { cidr?: string; disabled?: boolean } | undefined;
+    const cidr = tryParseCidr(spec?.cidr ?? '');
+    return cidr && spec?.disabled !== true ? [cidr] : [];
+  });
+}
+
+function serve(layout: LabLayout, settled: Settled): Promise<Server> {
+  rmSync(layout.daemonSocket, { force: true });
+  const server = createServer((request, response) => {
+    const url = new URL(request.url ?? '/', 'http://lab');
+    const revision = url.searchParams.get('revision') ?? '';
+    if (url.pathname !== '/settled' || !/^\d{1,18}$/.test(revision)) {
+      response.writeHead(404).end();
+      return;
+    }
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    const timeout = AbortSignal.timeout(Number(url.searchParams.get('timeoutMs') ?? '10000'));
+    void settled.until(BigInt(revision), AbortSignal.any([gone.signal, timeout])).then((reached) => {
+      response.writeHead(reached === null ? 503 : 200, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ revision: reached === null ? null : String(reached) }));
+    });
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(layout.daemonSocket, () => resolve(server));
+  });
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Where a lab keeps its things and how they are called: all under one folder and one prefix, so that `down` finds them. */
+import { createHash } from 'node:crypto';
+import { join, resolve } from 'node:path';
+
+/** Everything about one lab follows from its folder. */
+export class LabLayout {
+  readonly folder: string;
+  /** Of every network namespace: two labs on one machine do not meet. */
+  readonly prefix: string;
+
+  constructor(folder: string) {
+    this.folder = resolve(folder);
+    const id = createHash('sha1').update(this.folder).digest('hex').slice(0, 6);
+    this.prefix = `muslin-${id}-`;
+  }
+
+  /** The store's file, in a folder of its own, as its watchers watch the folder. */
+  get datastore(): string {
+    return join(this.folder, 'datastore', 'muslin.db');
+  }
+  get specFile(): string {
+    return join(this.folder, 'lab.json');
+  }
+  get bpffs(): string {
+    return join(this.folder, 'bpf');
+  }
+  get daemonSocket(): string {
+    return join(this.folder, 'lab.sock');
+  }
+  get daemonPid(): string {
+    return join(this.folder, 'lab.pid');
+  }
+  get daemonLog(): string {
+    return join(this.folder, 'lab.log');
+  }
+  get fabricNetns(): string {
+    return `${this.prefix}fabric`;
+  }
+
+  nodeNetns(node: string): string {
+    return `${this.prefix}node-${node}`;
+  }
+  podNetns(namespace: string, name: string): string {
+    return `${this.prefix}pod-${namespace}.${name}`;
+  }
+  nodeFolder(node: string): string {
+    return join(this.folder, 'nodes', node);
+  }
+  agentSocket(node: string): string {
+    return join(this.nodeFolder(node), 'agent.sock');
+  }
+  agentPid(node: string): string {
+    return join(this.nodeFolder(node), 'agent.pid');
+  }
+  agentLog(node: string): string {
+    return join(this.nodeFolder(node), 'agent.log');
+  }
+  /** A bpffs allows no dots in names. */
+  guardFolder(node: string): string {
+    return join(this.bpffs, node.replaceAll('.', '_'));
+  }
+}
+
+const projectRoot = new URL('../../', import.meta.url).pathname;
+
+/** MUSLIN_LAB, or `.lab` in the clone. */
+export function defaultLabFolder(env: { readonly [name: string]: string | undefined }): string {
+  return env.MUSLIN_LAB ?? join(projectRoot, '.lab');
+}
+
+export const cliEntry: string = join(projectRoot, 'src', 'cli', 'main.ts');

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Runs Pods: makes what is stored true on this machine, and writes back where each Pod runs.
+ *
+ * Owns:       Pods' namespaces, links and servers; spec.nodeName and status of stored Pods.
+ * Takes in:   the store's Pods and pools. Gives out: Running Pods with addresses, or Failed ones with a reason.
+ * Invariants: a Pod's link stands, closed, before its address is stored, so that the agent finds it when it hears of it;
+ *             what a killed daemon left is taken up as it stands; what no stored Pod asks for is removed.
+ */
+import type { Datastore, Stored } from '../contract/datastore.ts';
+import { Guard } from '../kernel/guard.ts';
+import { listNetns, NetNs, removeNetns } from '../kernel/netns.ts';
+import { Rtnetlink } from '../kernel/rtnetlink/rtnetlink.ts';
+import { createWorkloadLink } from '../kernel/workload-link.ts';
+import type { Address, Cidr } from '../lib/brand.ts';
+import { AppError } from '../lib/errors.ts';
+import { workloadInterfaceName } from '../model/kubernetes/pod.ts';
+import type { Resource } from '../model/types.ts';
+import { EchoServers } from './echo.ts';
+import { ensureNetns } from './fabric.ts';
+import type { LabLayout } from './layout.ts';
+import { type PodView, podView } from './pod-view.ts';
+import { type Assignment, assign } from './scheduler.ts';
+import type { LabSpec } from './spec.ts';
+
+interface RunningPod {
+  readonly view: PodView;
+  readonly netns: NetNs;
+  readonly servers: EchoServers;
+}
+
+export interface PodsLog {
+  info(fields: object, text: string): void;
+  warn(fields: object, text: string): void;
+}
+
+const finished = ['Succeeded', 'Failed'];
+
+export class Pods {
+  readonly #layout: LabLayout;
+  readonly #spec: LabSpec;
+  readonly #store: Datastore;
+  readonly #log: PodsLog;
+  readonly #running = new Map<string, RunningPod>();
+
+  constructor(layout: LabLayout, spec: LabSpec, store: Datastore, log: PodsLog) {
+    this.#layout = layout;
+    this.#spec = spec;
+    this.#store = store;
+    this.#log = log;
+  }
+
+  /** Makes this list of Pods, and no other, run. */
+  async converge(pods: readonly Stored[], pools: readonly Cidr[]): Promise<void> {
+    const present = new Set(pods.map(({ resource }) => netnsOf(this.#layout, podView(resource))));
+    for (const name of this.#ourPodNamespaces()) if (!present.has(name)) this.#remove(name);
+    const views = new Map(pods.map((stored) => [stored, podView(stored.resource)]));
+    for (const stored of pods) {
+      const view = await this.#ensure(
+        stored,
+        pools,
+        [...views].filter(([other]) => other !== stored).map(([, v]) => v),
+      );
+      views.set(stored, view);
+    }
+  }
+
+  /** The servers only: namespaces and links stay for the next daemon. */
+  close(): void {
+    for (const pod of this.#running.values()) pod.servers.close();
+    for (const pod of this.#running.values()) pod.netns.close();
+    this.#running.clear();
+  }
+
+  async #ensure(stored: Stored, pools: readonly Cidr[], others: readonly PodView[]): Promise<PodView> {
+    const view = podView(stored.resource);
+    if (view.hostNetwork || finished.includes(view.phase)) return view;
+    const placed = view.phase === 'Running' && view.node !== null && view.addresses.length > 0;
+    const place = placed
+      ? { node: view.node as string, addresses: view.addresses }
+      : assign(view, {
+          nodes: this.#spec.nodes.map((node) => node.name),
+          pools,
+          others: others.filter(isPlaced),
+        });
+    try {
+      if ('refused' in place) await this.#write(stored, failedStatus(stored.resource, place.refused));
+      else await this.#run(stored, { ...view, ...place }, place);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      this.#log.warn({ err: error, pod: `${view.namespace}/${view.name}` }, 'cannot run pod');
+      if (error.code === 'KERNEL') await this.#write(stored, failedStatus(stored.resource, error.message));
+    }
+    return 'refused' in place ? view : { ...view, ...place };
+  }
+
+  async #run(stored: Stored, view: PodView, place: Assignment): Promise<void> {
+    const name = netnsOf(this.#layout, view);
+    const pod = this.#running.get(name) ?? this.#start(name, view, place);
+    pod.servers.serve(view.ports);
+    if (view.phase !== 'Running') await this.#write(stored, runningStatus(stored.resource, place));
+  }
+
+  #start(name: string, view: PodView, place: Assignment): RunningPod {
+    const netns = ensureNetns(name);
+    using node = NetNs.open(this.#layout.nodeNetns(place.node));
+    using host = node.run(() => Rtnetlink.open());
+    const ifName = workloadInterfaceName(view.namespace, view.name);
+    if (!host.links.get(ifName)) {
+      const guard = new Guard(this.#layout.guardFolder(place.node));
+      netns.run(() => raiseLoopback());
+      node.run(() => createWorkloadLink(host, guard, { ifName, netns, addresses: place.addresses }));
+      this.#log.info({ pod: `${view.namespace}/${view.name}`, ...place }, 'pod started');
+    }
+    const pod = { view, netns, servers: new EchoServers(netns) };
+    this.#running.set(name, pod);
+    return pod;
+  }
+
+  /** With the namespace goes the link's one end, and with that the other. */
+  #remove(name: string): void {
+    const pod = this.#running.get(name);
+    this.#running.delete(name);
+    pod?.servers.close();
+    pod?.netns.close();
+    removeNetns(name);
+    this.#log.info({ netns: name }, 'pod removed');
+  }
+
+  #ourPodNamespaces(): readonly string[] {
+    const prefix = `${this.#layout.prefix}pod-`;
+    return listNetns().filter((name) => name.startsWith(prefix));
+  }
+
+  /** Someone may have written meanwhile: the next round, which his write brings, does it then. */
+  async #write(stored: Stored, resource: Resource): Promise<void> {
+    try {
+      await this.#store.update(stored.key, resource, stored.revision);
+    } catch (error) {
+      if (!(error instanceof AppError) || (error.code !== 'CONFLICT' && error.code !== 'NOT_FOUND'))
+        throw error;
+    }
+  }
+}
+
+function isPlaced(view: PodView): boolean {
+  return view.node !== null && view.addresses.length > 0 && !finished.includes(view.phase);
+}
+
+function netnsOf(layout: LabLayout, view: PodView): string {
+  return layout.podNetns(view.namespace, view.name);
+}
+
+function raiseLoopback(): void {
+  using inside = Rtnetlink.open();
+  inside.links.set(1, { up: true });
+}
+
+function runningStatus(pod: Resource, place: Assignment): Resource {
+  const podIPs = place.addresses.map((ip: Address) => ({ ip }));
+  const status = {
+    ...(pod.status as object | undefined),
+    phase: 'Running',
+    podIP: place.addresses[0],
+    podIPs,
+  };
+  return { ...pod, spec: { ...(pod.spec as object), nodeName: place.node }, status };
+}
+
+function failedStatus(pod: Resource, message: string): Resource {
+  return { ...pod, status: { phase: 'Failed', reason: 'LabRefused', message } };
+}
