@@ -32,13 +32,13 @@ unit: install
 
 # The second baseline, where system calls go through Node's own node:ffi
 unit-26: install
-	MUSLIN_SYS=node-ffi $(node26) $(quiet) --experimental-ffi --test --test-isolation=none --test-reporter=dot 'src/**/*.test.ts'
+	MUSLIN_SYS=node-ffi $(node26) $(quiet) --test --test-isolation=none --test-reporter=dot 'src/**/*.test.ts'
 
 kernel: install
 	$(node) $(quiet) --test --test-concurrency=1 'test/kernel/*.test.ts'
 
 kernel-26: install
-	MUSLIN_SYS=node-ffi $(node26) $(quiet) --experimental-ffi --test --test-concurrency=1 --test-reporter=dot 'test/kernel/*.test.ts'
+	MUSLIN_SYS=node-ffi $(node26) $(quiet) --test --test-concurrency=1 --test-reporter=dot 'test/kernel/*.test.ts'
 
 conformance: install
 	$(node) $(quiet) --test --test-concurrency=1 'test/conformance/*.test.ts'

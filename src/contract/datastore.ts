@@ -42,7 +42,12 @@ export interface Datastore extends AsyncDisposable {
 
 export type Write =
   | { readonly op: 'create'; readonly key: ResourceKey; readonly resource: Resource }
-  | { readonly op: 'update'; readonly key: ResourceKey; readonly resource: Resource; readonly ifRevision: Revision }
+  | {
+      readonly op: 'update';
+      readonly key: ResourceKey;
+      readonly resource: Resource;
+      readonly ifRevision: Revision;
+    }
   | { readonly op: 'delete'; readonly key: ResourceKey; readonly ifRevision?: Revision };
 
 export type WatchEvent =

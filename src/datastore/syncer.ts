@@ -68,7 +68,10 @@ export class StoreSyncer implements Syncer {
     const present = new Map(items.map((item) => [keyPath(item.key) as string, item.key]));
     const gone = [...this.#known].filter(([path]) => !present.has(path)).map(([, key]) => key);
     this.#known = present;
-    sink.onUpdates([...gone.flatMap((key) => this.#absent(key)), ...items.flatMap((item) => this.#present(item))]);
+    sink.onUpdates([
+      ...gone.flatMap((key) => this.#absent(key)),
+      ...items.flatMap((item) => this.#present(item)),
+    ]);
   }
 
   #advance(events: readonly WatchEvent[], sink: SyncerSink): void {

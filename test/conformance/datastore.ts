@@ -48,7 +48,7 @@ export function tier(name: string, order: number): Resource {
   return { apiVersion: 'projectcalico.org/v3', kind: 'Tier', metadata: { name }, spec: { order } };
 }
 
-const orderOf = (resource: Resource) => (resource['spec'] as { order: number }).order;
+const orderOf = (resource: Resource) => (resource.spec as { order: number }).order;
 
 async function createStores({ store }: DatastoreRig): Promise<void> {
   const created = await store.create(tierKey('a'), tier('a', 1));
@@ -120,7 +120,8 @@ async function listsAreOrdered({ store }: DatastoreRig): Promise<void> {
       { apiVersion: 'projectcalico.org/v3', kind: 'NetworkSet', metadata: { name, namespace } },
     );
   await Promise.all([set('b', 'z'), set('a', 'y'), set('b', 'a'), store.create(tierKey('t'), tier('t', 1))]);
-  const names = (items: readonly { key: ResourceKey }[]) => items.map(({ key }) => `${key.namespace}/${key.name}`);
+  const names = (items: readonly { key: ResourceKey }[]) =>
+    items.map(({ key }) => `${key.namespace}/${key.name}`);
   assert.deepEqual(names((await store.list('NetworkSet')).items), ['a/y', 'b/a', 'b/z']);
   assert.deepEqual(names((await store.list('NetworkSet', 'b')).items), ['b/a', 'b/z']);
   const { items, revision } = await store.snapshot();

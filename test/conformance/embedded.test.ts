@@ -69,7 +69,7 @@ test('embedded: a watch hears another process', async () => {
 });
 
 test('embedded: a file that is no database is refused with its name', async () => {
-  using folder = temporaryFolder();
+  using _folder = temporaryFolder();
   assert.throws(
     () => new EmbeddedStore(new URL(import.meta.url).pathname),
     (error) => error instanceof UnavailableError && /embedded\.test\.ts/.test(error.message),

@@ -52,7 +52,7 @@ export function openDatabase(file: string): Database {
 }
 
 function prepareSchema(db: Database, file: string): void {
-  const found = Number(db.prepare('PRAGMA user_version').get()?.['user_version']);
+  const found = Number(db.prepare('PRAGMA user_version').get()?.user_version);
   if (found === schemaVersion) return;
   if (found !== 0) {
     throw new InvalidError(`datastore ${file}: got layout version ${found}, want ${schemaVersion}`);

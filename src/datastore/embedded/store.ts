@@ -189,7 +189,9 @@ export class EmbeddedStore implements Datastore {
   }
 
   #born(resource: Resource): Resource {
-    const creationTimestamp = this.#now().toISOString().replace(/\.\d+Z$/, 'Z'); // as metav1.Time prints it
+    const creationTimestamp = this.#now()
+      .toISOString()
+      .replace(/\.\d+Z$/, 'Z'); // as metav1.Time prints it
     return { ...resource, metadata: { ...resource.metadata, uid: randomUUID(), creationTimestamp } };
   }
 
@@ -240,7 +242,7 @@ export class EmbeddedStore implements Datastore {
   }
 
   #fact(name: 'revision' | 'compacted'): number {
-    return Number(this.#db.prepare('SELECT value FROM fact WHERE name = ?').get(name)?.['value']);
+    return Number(this.#db.prepare('SELECT value FROM fact WHERE name = ?').get(name)?.value);
   }
 
   /** What SQLite throws becomes the one decision a caller has: wait and try again. */
@@ -267,13 +269,21 @@ function inReadTransaction<T>(db: Database, body: () => T): T {
 function toStored(row: Row): Stored {
   const body = JSON.parse(row.body ?? 'null') as Resource;
   const revision = toRevision(row.revision);
-  const key = { kind: row.kind as ResourceKind, name: row.name, ...(row.namespace ? { namespace: row.namespace } : {}) };
+  const key = {
+    kind: row.kind as ResourceKind,
+    name: row.name,
+    ...(row.namespace ? { namespace: row.namespace } : {}),
+  };
   return { key, revision, resource: { ...body, metadata: { ...body.metadata, resourceVersion: revision } } };
 }
 
 function toEvent(row: Row): WatchEvent {
   if (row.body !== null) return { type: 'put', stored: toStored(row) };
-  const key = { kind: row.kind as ResourceKind, name: row.name, ...(row.namespace ? { namespace: row.namespace } : {}) };
+  const key = {
+    kind: row.kind as ResourceKind,
+    name: row.name,
+    ...(row.namespace ? { namespace: row.namespace } : {}),
+  };
   return { type: 'delete', key, revision: toRevision(row.revision) };
 }
 

@@ -63,6 +63,6 @@ export class WakeUp {
 
   /** Changes when another connection commits. https://www.sqlite.org/pragma.html#pragma_data_version */
   #readVersion(): number {
-    return Number(this.#db.prepare('PRAGMA data_version').get()?.['data_version']);
+    return Number(this.#db.prepare('PRAGMA data_version').get()?.data_version);
   }
 }
