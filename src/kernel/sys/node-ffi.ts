@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** libc by node:ffi, built into Node 26. Chosen by MUSLIN_SYS=node-ffi. */
+import { isMainThread } from 'node:worker_threads';
 import { UnsupportedError } from '../../lib/errors.ts';
+import { POLLIN } from './constants.ts';
 import { type Bytes, type CType, type Libc, type LibcFunctions, libcSignatures } from './libc.ts';
 
 type Argument = number | bigint | Uint8Array | null;
@@ -29,6 +31,7 @@ interface NodeFfi {
 const ffiTypes: { readonly [T in CType]: string } = { int: 'int32', long: 'int64', bytes: 'pointer' };
 const UV_POLL = 8; // uv_handle_type, uv.h of libuv 1.x
 const UV_READABLE = 1;
+const workerPollMs = 5;
 
 /** @throws {UnsupportedError} unless this Node carries node:ffi. */
 export function openNodeFfi(): Libc {
@@ -44,14 +47,15 @@ export function openNodeFfi(): Libc {
     });
     return [name, adapt(foreign, result, args)];
   });
+  const call = Object.fromEntries(bound) as LibcFunctions; // the table of signatures is what makes this true
   const location = library.getFunction('__errno_location', { return: 'pointer', arguments: [] });
   const errnoPointer = BigInt(location()); // fixed for the life of the thread
   return {
     backend: 'node-ffi',
-    call: Object.fromEntries(bound) as LibcFunctions, // the table of signatures is what makes this true
+    call,
     errno: () => ffi.getInt32(errnoPointer),
     addressOf: (bytes) => ffi.getRawPointer(bytes),
-    watch: watcher(ffi, library),
+    watch: isMainThread ? watcher(ffi, library) : timedWatcher(call),
   };
 }
 
@@ -95,5 +99,22 @@ function watcher(ffi: NodeFfi, library: InstanceType<NodeFfi['DynamicLibrary']>)
         setImmediate(() => library.unregisterCallback(callback)); // it may be running now, and must not then
       },
     };
+  };
+}
+
+/**
+ * For workers: Node aborts the whole process when a worker is terminated whose loop holds a handle that Node does not
+ * know (CheckedUvLoopClose in src/debug_utils.cc), and nothing of ours runs before. So look every few milliseconds.
+ */
+function timedWatcher(call: LibcFunctions): Libc['watch'] {
+  return (fd, onNotice) => {
+    const pollfd = new Uint8Array(8); // struct pollfd: int fd, short events, short revents
+    const view = new DataView(pollfd.buffer);
+    view.setInt32(0, fd, true);
+    view.setInt16(4, POLLIN, true);
+    const timer = setInterval(() => {
+      if (call.poll(pollfd, 1, 0) > 0) onNotice(false);
+    }, workerPollMs);
+    return { rearm: () => {}, [Symbol.dispose]: () => clearInterval(timer) };
   };
 }
