@@ -196,7 +196,7 @@ export class NetlinkSocket implements Disposable {
 
   /** @throws {KernelError} */
   sendRaw(operation: string, bytes: Uint8Array): void {
-    const sent = sys.send(this.#fd, bytes);
+    const sent = named(operation, () => sys.send(this.#fd, bytes));
     if (sent !== bytes.length) throw kernelError(operation, ENOBUFS, `sent ${sent} of ${bytes.length} bytes`);
   }
 
@@ -278,17 +278,21 @@ export class NetlinkSocket implements Disposable {
   }
 
   #receive(operation: string): Uint8Array | null {
-    let length: number | null;
-    try {
-      length = sys.recv(this.#fd, this.#buffer, MSG_DONTWAIT | MSG_TRUNC);
-    } catch (error) {
-      if (error instanceof KernelError) throw kernelError(operation, error.errno);
-      throw error;
-    }
+    const length = named(operation, () => sys.recv(this.#fd, this.#buffer, MSG_DONTWAIT | MSG_TRUNC));
     if (length === null) return null;
     if (length > receiveBytes)
       throw kernelError(operation, EMSGSIZE, `got ${length} bytes, want ${receiveBytes}`);
     return this.#buffer.subarray(0, length);
+  }
+}
+
+/** The caller's name for what failed, in place of the call's. */
+function named<T>(operation: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    if (error instanceof KernelError) throw kernelError(operation, error.errno);
+    throw error;
   }
 }
 

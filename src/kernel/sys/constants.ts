@@ -3,7 +3,6 @@
 
 /** include/linux/socket.h */
 export const AF_INET = 2;
-export const AF_BRIDGE = 7;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
 export const AF_PACKET = 17;
@@ -14,7 +13,6 @@ export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 
-export const MSG_PEEK = 0x2;
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
@@ -36,8 +34,6 @@ export const IPV6_V6ONLY = 26;
 /** include/uapi/asm-generic/poll.h */
 export const POLLIN = 0x1;
 export const POLLOUT = 0x4;
-export const POLLERR = 0x8;
-export const POLLHUP = 0x10;
 
 /** include/uapi/asm-generic/fcntl.h */
 export const O_RDONLY = 0;
@@ -48,33 +44,23 @@ export const CLONE_NEWNET = 0x40000000;
 
 /** include/uapi/linux/mount.h and include/linux/fs.h */
 export const MS_BIND = 4096;
-export const MS_REC = 16384;
-export const MS_SHARED = 0x100000;
 export const MNT_DETACH = 2;
 
 /** include/uapi/asm-generic/errno-base.h and errno.h: those that code here reacts to. */
-export const EPERM = 1;
 export const ENOENT = 2;
 export const ESRCH = 3;
 export const EINTR = 4;
-export const ENXIO = 6;
-export const EBADF = 9;
 export const EAGAIN = 11;
 export const EBUSY = 16;
 export const EEXIST = 17;
 export const ENODEV = 19;
 export const EINVAL = 22;
-export const ENOSPC = 28;
 export const ENOLINK = 67;
 export const EMSGSIZE = 90;
-export const EOPNOTSUPP = 95;
 export const EADDRINUSE = 98;
 export const EADDRNOTAVAIL = 99;
-export const ENETDOWN = 100;
 export const ENETUNREACH = 101;
 export const ENOBUFS = 105;
 export const ETIMEDOUT = 110;
 export const ECONNREFUSED = 111;
-export const EHOSTUNREACH = 113;
 export const EINPROGRESS = 115;
-export const ESTALE = 116;
