@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Who an address belongs to: pods and network sets, with the labels that selectors see.
+ *
+ * One address may have any number of owners: a pod and every network set around it.
+ */
+
+import { tryParseAddress } from '../../lib/address.ts';
+import type { Address, Cidr } from '../../lib/brand.ts';
+import { cidrContains, hostCidr, parseCidr } from '../../lib/cidr.ts';
+import { parseProtocol } from '../../lib/protocol.ts';
+import type { Resource } from '../types.ts';
+import {
+  type Fields,
+  fieldsIn,
+  fieldsOf,
+  isTrue,
+  labelsIn,
+  listIn,
+  numberIn,
+  textIn,
+  textsIn,
+} from './fields.ts';
+import type { Subject } from './selects.ts';
+
+export interface Owner {
+  /** For people: `Pod/default/web`, `NetworkSet/default/db`, `GlobalNetworkSet/dns`. */
+  readonly name: string;
+  /** Its own and what it inherits from its profiles, under the names that selectors use. */
+  readonly labels: ReadonlyMap<string, string>;
+  readonly nets: readonly Cidr[];
+  readonly pod: Pod | null;
+}
+
+/** A pod that has an endpoint. */
+export interface Pod {
+  readonly namespace: string;
+  readonly name: string;
+  /** As its author wrote them: what Kubernetes' own policies see. */
+  readonly ownLabels: ReadonlyMap<string, string>;
+  readonly ports: readonly NamedPort[];
+  /** In order of evaluation. */
+  readonly profiles: readonly string[];
+}
+
+export interface NamedPort {
+  readonly name: string;
+  readonly protocol: number;
+  readonly port: number;
+}
+
+/** Prefixes under which labels are inherited from namespaces and service accounts. No pod may carry them itself. */
+const reservedPrefixes = ['pcns.', 'pcsa.'] as const;
+export const namespaceLabel = 'projectcalico.org/namespace';
+const orchestratorLabel = 'projectcalico.org/orchestrator';
+export const serviceAccountLabel = 'projectcalico.org/serviceaccount';
+const nameLabel = 'projectcalico.org/name';
+const defaultNamespace = 'default';
+
+export function namespaceOf(resource: Resource): string {
+  return resource.metadata.namespace || defaultNamespace;
+}
+
+export function ownersOf(resources: readonly Resource[]): Owner[] {
+  return resources.flatMap((resource) => ownerOf(resource, resources) ?? []);
+}
+
+export function owns(owner: Owner, address: Address): boolean {
+  return owner.nets.some((net) => cidrContains(net, hostCidr(address)));
+}
+
+/** For endpoint selectors. */
+export function labelsOf(owner: Owner): Subject {
+  return { label: (name) => owner.labels.get(name), all: true, global: true };
+}
+
+/** For namespace selectors: `all()` is "has a namespace", `global()` is "has none". */
+export function namespaceOfOwner(owner: Owner): Subject {
+  const isInNamespace = owner.labels.has(namespaceLabel);
+  return { label: (name) => owner.labels.get(`pcns.${name}`), all: isInNamespace, global: !isInNamespace };
+}
+
+/** For service account selectors: `all()` is "has a service account". */
+export function serviceAccountOfOwner(owner: Owner): Subject {
+  const hasAccount = owner.labels.has(serviceAccountLabel);
+  return { label: (name) => owner.labels.get(`pcsa.${name}`), all: hasAccount, global: !hasAccount };
+}
+
+function ownerOf(resource: Resource, all: readonly Resource[]): Owner | null {
+  switch (resource.kind) {
+    case 'Pod':
+      return hasEndpoint(resource) ? podOwner(resource, all) : null;
+    case 'NetworkSet':
+      return namespacedSet(resource, all);
+    case 'GlobalNetworkSet':
+      return {
+        name: `GlobalNetworkSet/${resource.metadata.name}`,
+        labels: labelsIn(resource.metadata, 'labels'),
+        nets: netsOf(resource),
+        pod: null,
+      };
+    default:
+      return null;
+  }
+}
+
+/** A pod in the host's network has no endpoint of its own, and one that ended has given back its addresses. */
+function hasEndpoint(pod: Resource): boolean {
+  const isHostNetworked = isTrue(fieldsIn(pod, 'spec'), 'hostNetwork');
+  return !isHostNetworked && !['Succeeded', 'Failed'].includes(textIn(fieldsIn(pod, 'status'), 'phase'));
+}
+
+function podOwner(resource: Resource, all: readonly Resource[]): Owner {
+  const namespace = namespaceOf(resource);
+  const account = textIn(fieldsIn(resource, 'spec'), 'serviceAccountName');
+  const own = labelsIn(resource.metadata, 'labels');
+  const free = [...own].filter(([key]) => !reservedPrefixes.some((prefix) => key.startsWith(prefix)));
+  const labels = new Map([
+    ...serviceAccountLabels(namespace, account, all),
+    ...namespaceLabels(namespace, all),
+    ...free,
+    [namespaceLabel, namespace],
+    [orchestratorLabel, 'k8s'],
+    ...(account ? [[serviceAccountLabel, account] as const] : []),
+  ]);
+  const pod: Pod = {
+    namespace,
+    name: resource.metadata.name,
+    ownLabels: own,
+    ports: portsOf(resource),
+    profiles: [`kns.${namespace}`, ...(account ? [`ksa.${namespace}.${account}`] : [])],
+  };
+  return { name: `Pod/${namespace}/${pod.name}`, labels, nets: podAddresses(resource), pod };
+}
+
+function namespacedSet(resource: Resource, all: readonly Resource[]): Owner {
+  const namespace = namespaceOf(resource);
+  const labels = new Map([
+    ...namespaceLabels(namespace, all),
+    ...labelsIn(resource.metadata, 'labels'),
+    [namespaceLabel, namespace],
+  ]);
+  return {
+    name: `NetworkSet/${namespace}/${resource.metadata.name}`,
+    labels,
+    nets: netsOf(resource),
+    pod: null,
+  };
+}
+
+function namespaceLabels(name: string, all: readonly Resource[]): ReadonlyMap<string, string> {
+  const namespace = all.find((resource) => resource.kind === 'Namespace' && resource.metadata.name === name);
+  return namespace ? prefixed('pcns.', namespace) : new Map();
+}
+
+function serviceAccountLabels(
+  namespace: string,
+  name: string,
+  all: readonly Resource[],
+): ReadonlyMap<string, string> {
+  const account = all.find(
+    (resource) =>
+      resource.kind === 'ServiceAccount' &&
+      resource.metadata.name === name &&
+      namespaceOf(resource) === namespace,
+  );
+  return account ? prefixed('pcsa.', account) : new Map();
+}
+
+function prefixed(prefix: string, resource: Resource): ReadonlyMap<string, string> {
+  const labels = [...labelsIn(resource.metadata, 'labels'), [nameLabel, resource.metadata.name] as const];
+  return new Map(labels.map(([key, value]) => [prefix + key, value]));
+}
+
+function podAddresses(pod: Resource): Cidr[] {
+  const status = fieldsIn(pod, 'status');
+  const several = listIn(status, 'podIPs').map((item) => textIn(fieldsOf(item), 'ip'));
+  const texts = several.length > 0 ? several : [textIn(status, 'podIP')];
+  return texts.flatMap((text) => {
+    const address = tryParseAddress(text);
+    return address ? [hostCidr(address)] : [];
+  });
+}
+
+function netsOf(set: Resource): Cidr[] {
+  return textsIn(fieldsIn(set, 'spec'), 'nets').map(parseCidr);
+}
+
+function portsOf(pod: Resource): NamedPort[] {
+  const containers = listIn(fieldsIn(pod, 'spec'), 'containers').map(fieldsOf);
+  return containers.flatMap((container) => listIn(container, 'ports').map(fieldsOf).flatMap(namedPort));
+}
+
+function namedPort(port: Fields): NamedPort[] {
+  const name = textIn(port, 'name');
+  const number = numberIn(port, 'containerPort');
+  const protocol = parseProtocol(textIn(port, 'protocol') || 'TCP');
+  return name && number !== undefined ? [{ name, protocol, port: number }] : [];
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Profiles: what befalls a pod's traffic that no tier decided. */
+import type { Resource } from '../types.ts';
+import { calicoRule } from './calico-rule.ts';
+import { fieldsIn, fieldsOf, listIn } from './fields.ts';
+import { namespaceOf, type Owner } from './owner.ts';
+import type { Direction, Rule } from './policy.ts';
+
+export interface Profile {
+  readonly name: string;
+  readonly rules: { readonly [D in Direction]: readonly Rule[] };
+}
+
+const allowAll: Rule = { action: 'allow', matches: () => true };
+
+/** Those that follow from namespaces and service accounts come before stored ones of the same name. */
+export function profilesOf(resources: readonly Resource[], owners: readonly Owner[]): Profile[] {
+  const derived = resources.flatMap(derivedProfile);
+  return [...derived, ...resources.flatMap((resource) => storedProfile(resource, owners))];
+}
+
+function derivedProfile(resource: Resource): Profile[] {
+  const { name } = resource.metadata;
+  if (resource.kind === 'Namespace') {
+    return [{ name: `kns.${name}`, rules: { ingress: [allowAll], egress: [allowAll] } }];
+  }
+  if (resource.kind !== 'ServiceAccount') return [];
+  return [{ name: `ksa.${namespaceOf(resource)}.${name}`, rules: { ingress: [], egress: [] } }];
+}
+
+function storedProfile(resource: Resource, owners: readonly Owner[]): Profile[] {
+  if (resource.kind !== 'Profile') return [];
+  const spec = fieldsIn(resource, 'spec');
+  const rules = (direction: Direction) =>
+    listIn(spec, direction).map((rule) => calicoRule(fieldsOf(rule), '', owners));
+  return [{ name: resource.metadata.name, rules: { ingress: rules('ingress'), egress: rules('egress') } }];
+}
