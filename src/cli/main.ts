@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The `muslin` command.
+ *
+ * Owns:       the list of commands, the global options, the way from an error to an exit code.
+ * Takes in:   arguments, and an Io: streams and environment. Gives out: the exit code; `run` never ends the process.
+ * Invariants: a command's file is cheap to load: what it works with is imported inside its action, so that
+ *             `muslin --version` does not pay for a datastore. Standard output carries results, everything else stderr.
+ * Next:       command.ts for what commands share, commands/apply.ts as an example, exit.ts for the codes.
+ */
+import { Command, CommanderError } from 'commander';
+import manifest from '../../package.json' with { type: 'json' };
+import { UsageError } from '../lib/errors.ts';
+import { isFilterable, Told } from './command.ts';
+import { register as announced } from './commands/announced.ts';
+import { type ExitCode, errorText, exitCodeOf, exitCodes } from './exit.ts';
+import { type Io, processIo } from './io.ts';
+
+type Register = (program: Command, io: Io) => void;
+
+/** In the order in which the help lists them; a new command is one line here. */
+const commands: readonly Register[] = [announced];
+
+/** @param argv - without the interpreter and the script. */
+export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
+  const program = programFor(io);
+  let running = program;
+  program.hook('preAction', (_, command) => {
+    running = command;
+    if (program.opts().ndjson === true && !isFilterable(command)) {
+      throw new UsageError(`${pathOf(command)} is not a filter: it takes no --ndjson`);
+    }
+  });
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return exitCodes.ok;
+  } catch (error) {
+    return told(error, running, io);
+  }
+}
+
+function programFor(io: Io): Command {
+  const program = new Command('muslin')
+    .description(manifest.description)
+    .version(manifest.version)
+    .option('--ndjson', 'be a filter: one JSON request per line in, one JSON answer per line out')
+    .exitOverride()
+    .showHelpAfterError()
+    .configureOutput({
+      writeOut: (text) => io.out(text),
+      writeErr: (text) => io.note(text.trimEnd()),
+    });
+  for (const register of commands) register(program, io);
+  return program;
+}
+
+function told(error: unknown, command: Command, io: Io): ExitCode {
+  if (error instanceof Told) return error.exitCode;
+  // commander has printed its own: help and version end with 0, all else is wrong usage
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  io.note(errorText(error));
+  if (error instanceof UsageError) io.note(`usage: ${pathOf(command)} ${command.usage()}`);
+  return exitCodeOf(error);
+}
+
+function pathOf(command: Command): string {
+  return command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();
+}
+
+if (import.meta.main) {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(exitCodes.ok); // the reader, `head` for instance, has seen enough
+  });
+  process.exitCode = await run(process.argv.slice(2), processIo);
+}
