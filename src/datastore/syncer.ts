@@ -13,7 +13,8 @@ import type { Revision } from '../lib/brand.ts';
 import { AppError, type Fault } from '../lib/errors.ts';
 import { keyPath } from '../model/kinds.ts';
 import type { ResourceKey, Update } from '../model/types.ts';
-import { builtinUpdates, updatesOf } from '../model/updates.ts';
+import { builtinUpdates } from '../model/builtin.ts';
+import { updatesOf } from '../model/updates.ts';
 
 export interface SyncerOptions {
   /** Called with what is wrong with a stored resource, and with no faults once it is valid or gone. */

@@ -309,7 +309,7 @@ test('defaults are filled in and spellings brought to one', () => {
   ).resource;
   assert.equal(policy?.metadata.namespace, 'default');
   assert.equal(policy?.metadata.labels?.['projectcalico.org/tier'], 'default');
-  assert.deepEqual((policy?.spec as Loose).ingress, [
+  assert.deepEqual(specOf(policy).ingress, [
     { action: 'Allow', protocol: 'TCP', destination: { ports: [80, 90, '1:2', 'a'] } },
   ]);
   assert.equal(

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What a command has of the world: streams, environment, arguments' files. One object, so that tests hand in their own. */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { NotFoundError } from '../lib/errors.ts';
+
+export interface Io {
+  readonly env: { readonly [name: string]: string | undefined };
+  out(text: string): void;
+  /** Progress, notices and errors: never what a program reads. */
+  note(text: string): void;
+  readStdin(): string;
+  /** The same, for filters, which answer before it ends. */
+  stdin(): Readable;
+}
+
+export const processIo: Io = {
+  env: process.env,
+  out: (text) => void process.stdout.write(text),
+  note: (text) => void process.stderr.write(`${text}\n`),
+  readStdin: () => readFileSync(0, 'utf8'),
+  stdin: () => process.stdin,
+};
+
+export interface InputFile {
+  /** As faults name it. */
+  readonly name: string;
+  readonly text: string;
+}
+
+const manifestName = /\.(ya?ml|json)$/;
+
+/**
+ * The texts behind `-f`: a file, the manifests of a directory (with `recursive` of those below), or `-`.
+ *
+ * @throws {NotFoundError}
+ */
+export function readInputs(paths: readonly string[], recursive: boolean, io: Io): readonly InputFile[] {
+  return paths.flatMap((path) => {
+    if (path === '-') return [{ name: '<stdin>', text: io.readStdin() }];
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (!found) throw new NotFoundError(`cannot read ${path}: no such file or directory`);
+    return found.isDirectory()
+      ? readDirectory(path, recursive)
+      : [{ name: path, text: readFileSync(path, 'utf8') }];
+  });
+}
+
+function readDirectory(path: string, recursive: boolean): readonly InputFile[] {
+  const entries = readdirSync(path, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
+  return entries.flatMap((entry) => {
+    const name = join(path, entry.name);
+    if (entry.isDirectory()) return recursive ? readDirectory(name, true) : [];
+    return manifestName.test(entry.name) ? [{ name, text: readFileSync(name, 'utf8') }] : [];
+  });
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Columns for people: padded with blanks, the last one ragged, as kubectl prints them. */
+
+export function tableText(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = [];
+  for (const row of rows)
+    for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, [...cell].length);
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, i) =>
+        i === row.length - 1 ? cell : cell + ' '.repeat((widths[i] ?? 0) - [...cell].length + 3),
+      )
+      .join('')
+      .trimEnd();
+  return rows.map((row) => `${line(row)}\n`).join('');
+}
