@@ -9,6 +9,7 @@ import {
   namespaceOf,
   namespaceOfOwner,
   type Owner,
+  serviceAccountOfEndpoint,
   serviceAccountOfOwner,
 } from './owner.ts';
 import type { Policy, Rule } from './policy.ts';
@@ -59,5 +60,6 @@ function endpointSelector(spec: Fields, namespace: string): Policy['selects'] {
     (!namespace || endpoint.labels.get(namespaceLabel) === namespace) &&
     bySelector(labelsOf(endpoint)) &&
     (!byNamespace || byNamespace(namespaceOfOwner(endpoint))) &&
-    (!byAccount || byAccount(serviceAccountOfOwner(endpoint)));
+    (!byAccount ||
+      byAccount(namespace ? serviceAccountOfOwner(endpoint) : serviceAccountOfEndpoint(endpoint)));
 }

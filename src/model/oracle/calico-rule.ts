@@ -55,8 +55,9 @@ function headMatches(rule: Fields, packet: OraclePacket): boolean {
   if (version !== undefined && version !== familyOf(packet.from)) return false;
   if (isPresent(rule, 'protocol') && protocolIn(rule, 'protocol') !== packet.protocol) return false;
   if (isPresent(rule, 'notProtocol') && protocolIn(rule, 'notProtocol') === packet.protocol) return false;
-  if (isPresent(rule, 'icmp') && !icmpMatches(fieldsIn(rule, 'icmp'), packet)) return false;
-  return !isPresent(rule, 'notICMP') || !icmpMatches(fieldsIn(rule, 'notICMP'), packet);
+  const [icmp, notIcmp] = [fieldsIn(rule, 'icmp'), fieldsIn(rule, 'notICMP')];
+  if (isPresent(icmp, 'type') && !icmpMatches(icmp, packet)) return false; // without type nothing is asked
+  return !isPresent(notIcmp, 'type') || !icmpMatches(notIcmp, packet);
 }
 
 function protocolIn(rule: Fields, name: string): number {
@@ -66,7 +67,7 @@ function protocolIn(rule: Fields, name: string): number {
 
 function icmpMatches(icmp: Fields, packet: OraclePacket): boolean {
   const [type, code] = [numberIn(icmp, 'type'), numberIn(icmp, 'code')];
-  return (type === undefined || type === packet.icmpType) && (code === undefined || code === packet.icmpCode);
+  return type === packet.icmpType && (code === undefined || code === packet.icmpCode);
 }
 
 function peer(fields: Fields, namespace: string, owners: readonly Owner[]): Matches<End> {

@@ -56,6 +56,8 @@ const orchestratorLabel = 'projectcalico.org/orchestrator';
 export const serviceAccountLabel = 'projectcalico.org/serviceaccount';
 const nameLabel = 'projectcalico.org/name';
 const defaultNamespace = 'default';
+/** Kubernetes gives it to every pod that names none. */
+const defaultAccount = 'default';
 
 export function namespaceOf(resource: Resource): string {
   return resource.metadata.namespace || defaultNamespace;
@@ -80,10 +82,14 @@ export function namespaceOfOwner(owner: Owner): Subject {
   return { label: (name) => owner.labels.get(`pcns.${name}`), all: isInNamespace, global: !isInNamespace };
 }
 
-/** For service account selectors: `all()` is "has a service account". */
+/** For service account selectors in rules and namespaced policies: only the labels differ. */
 export function serviceAccountOfOwner(owner: Owner): Subject {
-  const hasAccount = owner.labels.has(serviceAccountLabel);
-  return { label: (name) => owner.labels.get(`pcsa.${name}`), all: hasAccount, global: !hasAccount };
+  return { label: (name) => owner.labels.get(`pcsa.${name}`), all: true, global: true };
+}
+
+/** For those of global policies, where `all()` is "has a service account". */
+export function serviceAccountOfEndpoint(owner: Owner): Subject {
+  return { ...serviceAccountOfOwner(owner), all: owner.labels.has(serviceAccountLabel) };
 }
 
 function ownerOf(resource: Resource, all: readonly Resource[]): Owner | null {
@@ -106,13 +112,14 @@ function ownerOf(resource: Resource, all: readonly Resource[]): Owner | null {
 
 /** A pod in the host's network has no endpoint of its own, and one that ended has given back its addresses. */
 function hasEndpoint(pod: Resource): boolean {
-  const isHostNetworked = isTrue(fieldsIn(pod, 'spec'), 'hostNetwork');
-  return !isHostNetworked && !['Succeeded', 'Failed'].includes(textIn(fieldsIn(pod, 'status'), 'phase'));
+  const spec = fieldsIn(pod, 'spec');
+  if (textIn(spec, 'nodeName') === '' || isTrue(spec, 'hostNetwork')) return false; // not placed, or the node's own
+  return !['Succeeded', 'Failed'].includes(textIn(fieldsIn(pod, 'status'), 'phase'));
 }
 
 function podOwner(resource: Resource, all: readonly Resource[]): Owner {
   const namespace = namespaceOf(resource);
-  const account = textIn(fieldsIn(resource, 'spec'), 'serviceAccountName');
+  const account = textIn(fieldsIn(resource, 'spec'), 'serviceAccountName') || defaultAccount;
   const own = labelsIn(resource.metadata, 'labels');
   const free = [...own].filter(([key]) => !reservedPrefixes.some((prefix) => key.startsWith(prefix)));
   const labels = new Map([
@@ -121,14 +128,14 @@ function podOwner(resource: Resource, all: readonly Resource[]): Owner {
     ...free,
     [namespaceLabel, namespace],
     [orchestratorLabel, 'k8s'],
-    ...(account ? [[serviceAccountLabel, account] as const] : []),
+    [serviceAccountLabel, account],
   ]);
   const pod: Pod = {
     namespace,
     name: resource.metadata.name,
     ownLabels: own,
     ports: portsOf(resource),
-    profiles: [`kns.${namespace}`, ...(account ? [`ksa.${namespace}.${account}`] : [])],
+    profiles: [`kns.${namespace}`, `ksa.${namespace}.${account}`],
   };
   return { name: `Pod/${namespace}/${pod.name}`, labels, nets: podAddresses(resource), pod };
 }
