@@ -12,14 +12,20 @@ import { Command, CommanderError } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
 import { UsageError } from '../lib/errors.ts';
 import { isFilterable, Told } from './command.ts';
+import { register as agent } from './commands/agent.ts';
 import { register as announced } from './commands/announced.ts';
+import { register as explain } from './commands/explain.ts';
+import { register as lab } from './commands/lab.ts';
+import { register as policy } from './commands/policy.ts';
+import { register as probe } from './commands/probe.ts';
+import { register as selector } from './commands/selector.ts';
 import { type ExitCode, errorText, exitCodeOf, exitCodes } from './exit.ts';
 import { type Io, processIo } from './io.ts';
 
 type Register = (program: Command, io: Io) => void;
 
 /** In the order in which the help lists them; a new command is one line here. */
-const commands: readonly Register[] = [announced];
+const commands: readonly Register[] = [lab, probe, explain, policy, selector, agent, announced];
 
 /** @param argv - without the interpreter and the script. */
 export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {

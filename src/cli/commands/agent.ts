@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+/** `muslin agent`: the node agent, in the foreground. */
+import type { Command } from 'commander';
+import type { AgentArguments } from '../../agent/config.ts';
+import type { Io } from '../io.ts';
+
+export function register(program: Command, io: Io): void {
+  program
+    .command('agent')
+    .description(
+      'run the node agent in this network namespace until SIGTERM; the kernel then keeps what it has',
+    )
+    .option('--node <name>', 'the node it is; else NODENAME')
+    .option('--datastore <file>', 'the embedded store; else MUSLIN_DATASTORE')
+    .option('--socket <path>', 'where it serves health and status')
+    .option('--bpf <folder>', 'where it pins guards, on a BPF file system')
+    .action(async (options: AgentArguments) => {
+      const { agentConfig } = await import('../../agent/config.ts');
+      const { runAgent } = await import('../../agent/main.ts');
+      await runAgent(agentConfig(options, io.env));
+    });
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+/** `muslin lab up|down|status|exec`: nodes and workloads as network namespaces of this machine. */
+import type { Command } from 'commander';
+import { group, Told } from '../command.ts';
+import { exitCodes } from '../exit.ts';
+import type { Io } from '../io.ts';
+import { registerProbe } from './probe.ts';
+
+interface UpOptions {
+  readonly file?: string;
+  readonly nodes?: string;
+  readonly lab?: string;
+}
+
+interface LabOptions {
+  readonly lab?: string;
+  readonly output?: string;
+}
+
+const labOption = [
+  '--lab <folder>',
+  'where the lab keeps its files; else MUSLIN_LAB or .lab in the clone',
+] as const;
+
+export function register(program: Command, io: Io): void {
+  const lab = group(program, 'lab', 'a network of namespaces on this machine');
+  lab
+    .command('up')
+    .description('start a lab; three nodes unless the file or --nodes says otherwise')
+    .option('-f, --file <lab.yaml>', 'nodes, pools, manifests and workloads')
+    .option('--nodes <count>', 'how many nodes, whatever the file says')
+    .option(...labOption)
+    .action((options: UpOptions) => up(options, io));
+  lab
+    .command('down')
+    .description('end the lab and everything that it made')
+    .option(...labOption)
+    .action((options: LabOptions) => down(options, io));
+  lab
+    .command('status')
+    .description('say how each node is; exit 8 when one is not ready')
+    .option(...labOption)
+    .option('-o, --output <form>', 'json')
+    .action((options: LabOptions) => status(options, io));
+  lab
+    .command('exec')
+    .description('run a command in the network namespace of a pod, or of a node with node/NAME')
+    .argument('<pod>', 'namespace/pod, or node/NAME')
+    .argument('<command...>', 'after --')
+    .option(...labOption)
+    .action((pod: string, command: string[], options: LabOptions) => execIn(pod, command, options, io));
+  lab
+    .command('daemon', { hidden: true })
+    .requiredOption('--dir <folder>')
+    .action(async (options: { dir: string }) => {
+      const { runLabDaemon } = await import('../../lab/daemon.ts');
+      const { LabLayout } = await import('../../lab/layout.ts');
+      await runLabDaemon(new LabLayout(options.dir));
+    });
+  registerProbe(lab, io);
+}
+
+async function up(options: UpOptions, io: Io): Promise<void> {
+  await wantRoot();
+  const { startLab } = await import('../../lab/control.ts');
+  const { labSpec } = await import('../../lab/spec.ts');
+  const { labLayout } = await import('../place.ts');
+  const layout = labLayout(options, io);
+  const file = await labFileOf(options);
+  const manifests = await import('../lab-manifests.ts').then((module) =>
+    module.labManifests(file, options.file, io),
+  );
+  const start = performance.now();
+  const spec = labSpec(await nodesOf(options, file.nodes), file.pools);
+  io.note(`starting ${spec.nodes.length} nodes in ${layout.folder}`);
+  await startLab(layout, spec);
+  io.note(`nodes ready in ${Math.round(performance.now() - start)} ms`);
+  if (manifests.length > 0) {
+    const { applyResources } = await import('../apply-resources.ts');
+    await applyResources(manifests, { lab: layout.folder }, io);
+  }
+  await status({ lab: layout.folder }, io);
+}
+
+async function labFileOf(options: UpOptions): Promise<import('../../lab/spec.ts').LabFile> {
+  const { parseLabFile } = await import('../../lab/spec.ts');
+  if (options.file === undefined) return parseLabFile('', '');
+  const { NotFoundError } = await import('../../lib/errors.ts');
+  const { existsSync, readFileSync } = await import('node:fs');
+  if (!existsSync(options.file)) throw new NotFoundError(`cannot read ${options.file}: no such file`);
+  return parseLabFile(options.file, readFileSync(options.file, 'utf8'));
+}
+
+async function nodesOf(options: UpOptions, otherwise: readonly string[]): Promise<readonly string[]> {
+  if (options.nodes === undefined) return otherwise;
+  const { UsageError } = await import('../../lib/errors.ts');
+  const { numberedNodes } = await import('../../lab/spec.ts');
+  if (!/^[1-9]\d{0,2}$/.test(options.nodes))
+    throw new UsageError(`--nodes: got ${options.nodes}, want a number from 1 to 200`);
+  return numberedNodes(Number(options.nodes));
+}
+
+async function down(options: LabOptions, io: Io): Promise<void> {
+  await wantRoot();
+  const { stopLab } = await import('../../lab/control.ts');
+  const { labLayout } = await import('../place.ts');
+  const layout = labLayout(options, io);
+  const ended = await stopLab(layout);
+  io.note(
+    `ended ${ended.processes} processes, removed ${ended.namespaces} network namespaces and ${layout.folder}`,
+  );
+}
+
+async function status(options: LabOptions, io: Io): Promise<void> {
+  const { labStatus } = await import('../../lab/control.ts');
+  const { findLab } = await import('../place.ts');
+  const { layout, spec } = findLab(options, io);
+  const rows = await labStatus(layout, spec);
+  if (options.output === 'json') io.out(`${JSON.stringify(rows, null, 2)}\n`);
+  else {
+    const { statusText } = await import('../status-text.ts');
+    io.out(statusText(rows));
+  }
+  if (rows.some((row) => row.agent?.ready !== true)) throw new Told(exitCodes.problems);
+}
+
+async function execIn(pod: string, command: readonly string[], options: LabOptions, io: Io): Promise<void> {
+  await wantRoot();
+  const { findLab } = await import('../place.ts');
+  const { NetNs, listNetns } = await import('../../kernel/netns.ts');
+  const { NotFoundError, InvalidError } = await import('../../lib/errors.ts');
+  const { layout } = findLab(options, io);
+  const [namespace, name, ...rest] = pod.split('/');
+  if (!namespace || !name || rest.length > 0)
+    throw new InvalidError(`pod: got ${JSON.stringify(pod)}, want namespace/pod or node/NAME`);
+  const netnsName = namespace === 'node' ? layout.nodeNetns(name) : layout.podNetns(namespace, name);
+  if (!listNetns().includes(netnsName)) throw new NotFoundError(`${pod} does not run in this lab`);
+  using netns = NetNs.open(netnsName);
+  const [program = '', ...args] = command;
+  const child = netns.spawn(program, args, { stdio: 'inherit' });
+  const code = await new Promise<number>((resolve, reject) => {
+    child.once('error', (error) => reject(new NotFoundError(`cannot run ${program}: ${error.message}`)));
+    child.once('exit', (exit, signal) => resolve(exit ?? (signal ? 128 : 1)));
+  });
+  if (code !== 0) throw new Told(code as (typeof exitCodes)[keyof typeof exitCodes]);
+}
+
+async function wantRoot(): Promise<void> {
+  const { UnsupportedError } = await import('../../lib/errors.ts');
+  if (process.getuid?.() !== 0) throw new UnsupportedError('a lab makes network namespaces: want root');
+}

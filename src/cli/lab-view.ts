@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What commands read of a running lab: its Pods, and its policies compiled. */
+import type { Stored } from '../contract/datastore.ts';
+import { type PodView, podView } from '../lab/pod-view.ts';
+import { type Cluster, clusterOf } from './evaluators/cluster.ts';
+import { openStore, type Place } from './place.ts';
+
+export async function storedResources(place: Place): Promise<readonly Stored[]> {
+  await using store = openStore(place, { mayCreate: false });
+  return (await store.snapshot()).items;
+}
+
+export function compiledCluster(stored: readonly Stored[]): Cluster {
+  return clusterOf(stored.map((item) => item.resource));
+}
+
+/** In order of namespace and name; only those that run. */
+export function runningPods(stored: readonly Stored[]): readonly PodView[] {
+  return stored
+    .filter((item) => item.key.kind === 'Pod')
+    .map((item) => podView(item.resource))
+    .filter((pod) => pod.phase === 'Running' && !pod.hostNetwork);
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Manifests behind `-f`, read and validated as a whole: one fault anywhere, and nothing of it is used. */
+import { InvalidError, UsageError } from '../lib/errors.ts';
+import { readManifest } from '../model/manifest.ts';
+import type { Resource } from '../model/types.ts';
+import { type Io, readInputs } from './io.ts';
+
+export interface ManifestOptions {
+  readonly file?: readonly string[];
+  readonly recursive?: boolean;
+  readonly namespace?: string;
+}
+
+/** @throws {UsageError} without `-f`. @throws {InvalidError} with every fault of every file. @throws {NotFoundError} */
+export async function readManifests(options: ManifestOptions, io: Io): Promise<readonly Resource[]> {
+  if (!options.file || options.file.length === 0) throw new UsageError('want -f FILE, a directory or -');
+  const namespace = options.namespace === undefined ? {} : { namespace: options.namespace };
+  const read = readInputs(options.file, options.recursive ?? false, io).map((input) =>
+    readManifest(input.name, input.text, namespace),
+  );
+  const faults = read.flatMap((manifest) => manifest.faults);
+  if (faults.length > 0) throw new InvalidError(`${faults.length} faults in manifests`, faults);
+  return read.flatMap((manifest) => manifest.resources.map(({ resource }) => resource));
+}
