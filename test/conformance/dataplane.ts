@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What every data plane must do: the verdict on real packets is the oracle's.
+ *
+ * One node, its links and one driver serve all cases. Each case is another cluster, and what changes between two reaches
+ * the driver as the graph's difference, so that updates are tested as much as states. MUSLIN_SEED repeats a run,
+ * MUSLIN_CASE one case of it from an empty node.
+ */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { buildGraph, type CalcGraph } from '../../src/calc/graph.ts';
+import type { DataplaneDriver } from '../../src/contract/dataplane.ts';
+import { familyOf } from '../../src/lib/address.ts';
+import type { Address, KeyPath } from '../../src/lib/brand.ts';
+import { builtinUpdates } from '../../src/model/builtin.ts';
+import { keyOf, keyPath } from '../../src/model/kinds.ts';
+import { workloadInterfaceName } from '../../src/model/kubernetes/pod.ts';
+import { oracleOf } from '../../src/model/oracle/oracle.ts';
+import type { OraclePacket } from '../../src/model/oracle/policy.ts';
+import type { Resource, ResourceKey, Update } from '../../src/model/types.ts';
+import { updatesOf } from '../../src/model/updates.ts';
+import { DataplaneState } from '../../src/observe/dataplane-state.ts';
+import { explain, type Party } from '../../src/observe/explain.ts';
+import { type Cluster, type ClusterPlan, generateCluster, usualPlan } from '../support/generate.ts';
+import { generatePacket, packetText } from '../support/generate-packets.ts';
+import { type DriverOptions, ProbeRig } from '../support/probe-rig.ts';
+import { otherProtocols } from '../support/prober.ts';
+import { Random, seedOfRun } from '../support/random.ts';
+
+const caseCount = 320;
+const blockCount = 10;
+const packetsPerCase = 60;
+/** Every so many cases the driver is made to doubt everything. */
+const resyncEvery = 20;
+const node = 'n1';
+const plan: ClusterPlan = { ...usualPlan, pods: usualPlan.pods.map((pod) => ({ ...pod, node })) };
+
+/** @param open - called once, in the network namespace that the driver shall govern. */
+export function dataplaneConformance(name: string, open: (options: DriverOptions) => DataplaneDriver): void {
+  const skip = process.getuid?.() === 0 ? false : 'needs root: CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_BPF';
+  const seed = skip ? 0 : seedOfRun(`${name} conformance`);
+  const { MUSLIN_CASE: onlyCase } = process.env;
+  let bench: Bench | undefined;
+  before(() => {
+    if (!skip) bench = new Bench(seed, open);
+  });
+  after(() => bench?.[Symbol.asyncDispose]());
+
+  const size = caseCount / blockCount;
+  for (let first = 0; first < caseCount; first += size) {
+    test(`${name}: real packets meet the oracle's verdict, cases ${first} to ${first + size - 1}`, {
+      skip,
+    }, async () => {
+      assert.ok(bench);
+      for (let i = first; i < first + size; i++) {
+        if (onlyCase === undefined || Number(onlyCase) === i) await bench.runCase(i);
+      }
+    });
+  }
+  test(`${name}: an empty cluster leaves no link open`, { skip }, async () => {
+    assert.ok(bench);
+    await bench.become([]);
+    const packets = plan.pods.map((pod) => ({
+      from: addressOf(plan.outside, 4),
+      to: addressOf(pod.addresses, 4),
+      protocol: 17,
+      srcPort: bench?.freshPort(40000) ?? 0,
+      dstPort: 80,
+    }));
+    const arrived = await bench.probe(
+      packets,
+      packets.map(() => false),
+    );
+    assert.ok(!arrived.includes(true));
+  });
+}
+
+/** A driver on a node with its links, and the graph that tells it what to do. */
+class Bench implements AsyncDisposable {
+  readonly #seed: number;
+  readonly #rig: ProbeRig;
+  readonly #driver: DataplaneDriver;
+  readonly #graph: CalcGraph = buildGraph({ node });
+  /** What the driver was told, for the evaluator's word on a failure. */
+  readonly #state = new DataplaneState();
+  #stored: ReadonlyMap<KeyPath, Resource> = new Map();
+  #sent = 0;
+
+  constructor(seed: number, open: (options: DriverOptions) => DataplaneDriver) {
+    this.#seed = seed;
+    const workloads = plan.pods.map(({ namespace, name, addresses }) => ({
+      ifName: workloadInterfaceName(namespace, name),
+      addresses,
+    }));
+    this.#rig = new ProbeRig(workloads, plan.outside);
+    this.#driver = this.#rig.node.run(() => open(this.#rig.driverOptions));
+    this.#graph.onUpdates(builtinUpdates());
+    this.#graph.onStatus('in-sync');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#driver[Symbol.asyncDispose]();
+    await this.#rig[Symbol.asyncDispose]();
+  }
+
+  async runCase(number: number): Promise<void> {
+    const random = new Random(this.#seed * 100_003 + number);
+    const cluster = generateCluster(random, plan);
+    await this.become(cluster.resources, number);
+    const packets = this.#packets(random, cluster);
+    const judge = oracleOf(cluster.resources);
+    const expected = packets.map((packet) => judge(packet).allowed);
+    const arrived = await this.probe(packets, expected);
+    for (const [i, packet] of packets.entries()) {
+      if (arrived[i] !== expected[i]) assert.fail(this.#report(number, cluster, packet, arrived[i] === true));
+    }
+  }
+
+  /** The node enforces these resources afterwards, and agrees that it does. */
+  async become(resources: readonly Resource[], number = 0): Promise<void> {
+    this.#graph.onUpdates(this.#difference(resources));
+    this.#graph.flush((message) => {
+      this.#state.apply(message);
+      this.#driver.onMessage(message);
+    });
+    const where = `case ${number} of MUSLIN_SEED=${this.#seed}`;
+    const report = await this.#rig.apply(this.#driver);
+    assert.deepEqual(report.failed, [], where);
+    assert.deepEqual([...report.openEndpoints].sort(), [...this.#state.endpoints.keys()].sort(), where);
+    assert.equal(
+      (await this.#rig.apply(this.#driver)).changed,
+      0,
+      `${where}: a second apply changes nothing`,
+    );
+    if (number % resyncEvery !== 0) return;
+    this.#driver.queueResync('conformance');
+    const again = await this.#rig.apply(this.#driver);
+    assert.deepEqual([again.changed, again.failed], [0, []], `${where}: after reading back nothing differs`);
+  }
+
+  probe(packets: readonly OraclePacket[], expected: readonly boolean[]): Promise<boolean[]> {
+    return this.#rig.probe(packets, expected);
+  }
+
+  /** One of 20,000 from there; used once in a run, so that no earlier flow speaks for a packet. */
+  freshPort(first: number): number {
+    assert.ok(this.#sent < 20_000 * 15, 'out of source ports');
+    return first + (this.#sent++ % 20_000);
+  }
+
+  /** Vanished resources first, as null; then what is new or other than it was. */
+  #difference(resources: readonly Resource[]): Update[] {
+    const next = new Map(resources.map((resource) => [keyPath(keyOf(resource)), resource]));
+    const gone = [...this.#stored].filter(([path]) => !next.has(path));
+    const changed = [...next].filter(
+      ([path, resource]) => JSON.stringify(this.#stored.get(path)) !== JSON.stringify(resource),
+    );
+    this.#stored = next;
+    return [
+      ...gone.flatMap(([, resource]) => valid(keyOf(resource), null)),
+      ...changed.flatMap(([, resource]) => valid(keyOf(resource), resource)),
+    ];
+  }
+
+  #packets(random: Random, cluster: Cluster): OraclePacket[] {
+    const pods = cluster.pods.flatMap((pod) => pod.addresses);
+    if (pods.length === 0) return [];
+    return Array.from({ length: packetsPerCase }, () => {
+      const packet = generatePacket(random, pods, plan.outside, { otherProtocols });
+      const { srcPort } = packet;
+      if (srcPort !== undefined)
+        return { ...packet, srcPort: this.freshPort(srcPort < 40_000 ? 20_000 : 40_000) };
+      return otherProtocols.includes(packet.protocol)
+        ? { ...packet, protocol: oneWayProtocol(packet) }
+        : packet;
+    });
+  }
+
+  #report(number: number, cluster: Cluster, packet: OraclePacket, arrived: boolean): string {
+    const { from, to, ...probe } = packet;
+    const [source, destination] = [from, to].map((address) => this.#party(address, cluster));
+    const evaluator =
+      source && destination && explain(source, destination, { ...probe, ipVersion: familyOf(from) });
+    return [
+      `case ${number}: packet ${arrived ? 'arrived' : 'was dropped'}: ${packetText(packet)}`,
+      `repeat with MUSLIN_SEED=${this.#seed}, alone with MUSLIN_CASE=${number} too`,
+      `oracle ${JSON.stringify(oracleOf(cluster.resources)(packet), null, 1)}`,
+      `evaluator ${JSON.stringify(evaluator, null, 1)}`,
+      ...cluster.resources.map((resource) => JSON.stringify(resource)),
+    ].join('\n');
+  }
+
+  #party(address: Address, cluster: Cluster): Party {
+    const pod = cluster.pods.find((place) => place.addresses.includes(address));
+    if (!pod) return { kind: 'address', address };
+    const id = `WorkloadEndpoint/${pod.namespace}/${pod.name}` as KeyPath;
+    return { kind: 'endpoint', state: this.#state, id };
+  }
+}
+
+function valid(key: ResourceKey, resource: Resource | null): readonly Update[] {
+  const { updates, faults } = updatesOf(key, resource);
+  assert.deepEqual(faults, [], JSON.stringify(resource));
+  return updates;
+}
+
+/**
+ * Without ports nothing tells one flow from another: a packet the other way would be the reply of one that passed before.
+ * So each way has a protocol of its own.
+ */
+function oneWayProtocol({ from, to }: OraclePacket): number {
+  return otherProtocols[from < to ? 0 : 1];
+}
+
+function addressOf(addresses: readonly Address[], family: 4 | 6): Address {
+  const address = addresses.find((candidate) => familyOf(candidate) === family);
+  assert.ok(address);
+  return address;
+}
