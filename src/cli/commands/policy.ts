@@ -83,7 +83,7 @@ async function evalOne(state: State, options: EvalOptions, io: Io): Promise<void
 }
 
 async function evalAll(state: State, options: EvalOptions, io: Io): Promise<void> {
-  const { matrixTables, verdictMatrix } = await import('../../observe/matrix.ts');
+  const { matrixTables, probeName, verdictMatrix } = await import('../../observe/matrix.ts');
   const { familyOfAll, matrixProbe } = await import('../evaluators/policy-eval.ts');
   const { packetSpec } = await import('../evaluators/probe-spec.ts');
   const probe = matrixProbe(packetSpec(options.protocol ?? 'TCP', options.port ?? '80'));
@@ -94,7 +94,7 @@ async function evalAll(state: State, options: EvalOptions, io: Io): Promise<void
   const names = matrix.endpoints.map((id) => state.endpoints.get(id)?.name ?? id);
   const field = (from: number, to: number) =>
     from === to ? 'same' : matrix.allowed(0, from, to) ? 'yes' : 'no';
-  io.out(matrixText(names, field));
+  io.out(matrixText(names, [{ title: `${probeName(probe)} by policy`, field }]));
 }
 
 /** A file with one request, as the filter reads them. */

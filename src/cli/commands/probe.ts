@@ -5,7 +5,7 @@ import type { PairOptions, PairResult } from '../../lab/pairs.ts';
 import { Told } from '../command.ts';
 import { exitCodes } from '../exit.ts';
 import type { Io } from '../io.ts';
-import type { Field } from '../matrix.ts';
+import type { Square } from '../matrix.ts';
 
 interface ProbeOptions {
   readonly from?: string;
@@ -131,20 +131,18 @@ async function print(
     const rows = results.map((result, i) => rowOf(result, expected ? (expected[i] ?? false) : null));
     return io.out(tableText([header, ...rows]));
   }
-  const byPair = new Map(
-    results.map((result, i) => [`${result.from} ${result.to}`, { result, expected: expected?.[i] }]),
-  );
-  io.out(
-    matrixText(names, (from, to): Field => {
-      if (from === to) return 'same';
-      const found = byPair.get(`${names[from]} ${names[to]}`);
-      if (!found) return 'none';
-      const { allowed } = found.result;
-      if (found.expected !== undefined && found.expected !== allowed)
-        return allowed ? 'differs-yes' : 'differs-no';
-      return allowed ? 'yes' : 'no';
-    }),
-  );
+  const byPair = new Map(results.map((result, i) => [`${result.from} ${result.to}`, { result, expected: expected?.[i] }]));
+  const pair = (from: number, to: number) => byPair.get(`${names[from]} ${names[to]}`);
+  const square = (title: string, reached: (found: NonNullable<ReturnType<typeof pair>>) => boolean | undefined): Square => ({
+    title,
+    field: (from, to) => {
+      const found = pair(from, to);
+      if (!found) return from === to ? 'same' : 'none';
+      return reached(found) ? 'yes' : 'no';
+    },
+  });
+  const measured = square('measured with packets', ({ result }) => result.allowed);
+  io.out(matrixText(names, expected ? [measured, square('compiled policy', (found) => found.expected)] : [measured]));
 }
 
 function rowOf(result: PairResult, expected: boolean | null): readonly string[] {

@@ -1,0 +1,20 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# `make lab`: a small shop on three nodes, its policies, and who then reaches whom.
+set -eu
+cd "$(dirname "$0")/.."
+[ "$(id -u)" = 0 ] || { echo "make lab: want root: it makes network namespaces" >&2; exit 1; }
+
+./muslin lab up -f examples/demo/lab.yaml
+./muslin apply -f examples/demo/policies
+echo
+./muslin probe --against-policy
+cat <<'NEXT'
+
+Try next:
+  ./muslin explain --from ops/ci --to payments/ledger --port 9000
+  ./muslin get networkpolicies -A -o wide
+  ./muslin lab exec shop/web-1 -- ip route
+  ./muslin delete -f examples/demo/policies/security-tier.yaml && ./muslin probe --from ops/ci
+  ./muslin lab status        (and when you have seen enough: make lab-down)
+NEXT
