@@ -5,7 +5,7 @@
  */
 import type { PeerMatch, ResolvedRule } from '../contract/dataplane.ts';
 import { type Family, familyOf } from '../lib/address.ts';
-import { protocolNumbers } from '../lib/protocol.ts';
+import { hasPorts, protocolNumbers } from '../lib/protocol.ts';
 import type { Match, Side } from './chain.ts';
 
 const protocolsWithPorts = [protocolNumbers.TCP, protocolNumbers.UDP, protocolNumbers.SCTP] as const;
@@ -16,12 +16,13 @@ export function matchesOf(rule: ResolvedRule, family: Family): readonly (readonl
   if (rule.ipVersion !== undefined && rule.ipVersion !== family) return [];
   if (!canMatchFamily(rule.src, family) || !canMatchFamily(rule.dst, family)) return [];
   const known = rule.protocol !== undefined;
-  return protocolAlternatives(rule, family).flatMap((protocol) =>
+  return protocolAlternatives(rule, family).flatMap(({ match, mayHavePorts }) =>
     portAlternatives('src', rule.src, known).flatMap((sourcePorts) =>
       portAlternatives('dst', rule.dst, known).map((destinationPorts) => [
-        ...protocol,
+        ...match,
         ...peerMatches('src', rule.src, family),
         ...peerMatches('dst', rule.dst, family),
+        ...(mayHavePorts ? [...notPortSets('src', rule.src), ...notPortSets('dst', rule.dst)] : []),
         ...sourcePorts,
         ...destinationPorts,
         ...icmpMatches(rule),
@@ -35,13 +36,37 @@ function canMatchFamily(peer: PeerMatch, family: Family): boolean {
   return peer.nets.length === 0 || peer.nets.some((net) => familyOf(net) === family);
 }
 
+interface ProtocolAlternative {
+  readonly match: readonly Match[];
+  /** False: packets of these protocols have no port, and so none that is excluded. */
+  readonly mayHavePorts: boolean;
+}
+
 /** Port and ICMP fields may only be read once the protocol is known, else they read another protocol's bytes. */
-function protocolAlternatives(rule: ResolvedRule, family: Family): readonly (readonly Match[])[] {
-  const excluded: Match[] =
-    rule.notProtocol === undefined ? [] : [{ kind: 'protocol', protocol: rule.notProtocol, negate: true }];
+function protocolAlternatives(rule: ResolvedRule, family: Family): readonly ProtocolAlternative[] {
+  const excluded = rule.notProtocol === undefined ? [] : [not(rule.notProtocol)];
   const wanted = wantedProtocols(rule, family);
-  if (wanted === null) return [excluded];
-  return wanted.map((protocol) => [{ kind: 'protocol', protocol }, ...excluded]);
+  if (wanted !== null) return wanted.map((protocol) => only(protocol, excluded));
+  if (!onlyExcludesNamedPorts(rule)) return [{ match: excluded, mayHavePorts: true }];
+  // A packet may be too short to hold ports: a lookup would then end the rule unmatched, although nothing excludes it.
+  return [
+    ...protocolsWithPorts.map((protocol) => only(protocol, excluded)),
+    { match: [...protocolsWithPorts.map(not), ...excluded], mayHavePorts: false },
+  ];
+}
+
+function only(protocol: number, excluded: readonly Match[]): ProtocolAlternative {
+  return { match: [{ kind: 'protocol', protocol }, ...excluded], mayHavePorts: hasPorts(protocol) };
+}
+
+function not(protocol: number): Match {
+  return { kind: 'protocol', protocol, negate: true };
+}
+
+/** Where named ports are wanted as well, their lookup keeps other protocols out. */
+function onlyExcludesNamedPorts({ src, dst }: ResolvedRule): boolean {
+  const excludes = src.notPortSets.length > 0 || dst.notPortSets.length > 0;
+  return excludes && src.portSets.length === 0 && dst.portSets.length === 0;
 }
 
 /** Null: any. A rule with an ICMP condition matches ICMP of its family only, a rule with ports TCP, UDP and SCTP only. */
@@ -89,8 +114,11 @@ function peerMatches(side: Side, peer: PeerMatch, family: Family): readonly Matc
     ...(peer.notPorts.length > 0
       ? [{ kind: 'ports', side, ports: peer.notPorts, negate: true } as const]
       : []),
-    ...peer.notPortSets.map((set) => ({ kind: 'port-set', side, set, negate: true }) as const),
   ];
+}
+
+function notPortSets(side: Side, peer: PeerMatch): readonly Match[] {
+  return peer.notPortSets.map((set) => ({ kind: 'port-set', side, set, negate: true }));
 }
 
 function icmpMatches(rule: ResolvedRule): readonly Match[] {
