@@ -57,6 +57,17 @@ export function dataplaneConformance(name: string, open: (options: DriverOptions
       }
     });
   }
+  test(`${name}: packets of every protocol and fate were sent`, { skip }, () => {
+    if (onlyCase !== undefined) return;
+    const fates = [1, 6, 17, 58, 132, ...otherProtocols].flatMap((protocol) =>
+      [true, false].map((fate) => `${protocol} ${fate}`),
+    );
+    assert.deepEqual(
+      fates.filter((fate) => (bench?.fates.get(fate) ?? 0) < 30),
+      [],
+      JSON.stringify([...(bench?.fates ?? [])]),
+    );
+  });
   test(`${name}: an empty cluster leaves no link open`, { skip }, async () => {
     assert.ok(bench);
     await bench.become([]);
@@ -83,6 +94,8 @@ class Bench implements AsyncDisposable {
   readonly #graph: CalcGraph = buildGraph({ node });
   /** What the driver was told, for the evaluator's word on a failure. */
   readonly #state = new DataplaneState();
+  /** How many packets of a protocol arrived, or did not: `6 true`. */
+  readonly fates: Map<string, number> = new Map();
   #stored: ReadonlyMap<KeyPath, Resource> = new Map();
   #sent = 0;
 
@@ -113,6 +126,8 @@ class Bench implements AsyncDisposable {
     const arrived = await this.probe(packets, expected);
     for (const [i, packet] of packets.entries()) {
       if (arrived[i] !== expected[i]) assert.fail(this.#report(number, cluster, packet, arrived[i] === true));
+      const fate = `${packet.protocol} ${expected[i]}`;
+      this.fates.set(fate, (this.fates.get(fate) ?? 0) + 1);
     }
   }
 

@@ -42,8 +42,8 @@ export function calicoPolicyIn(world: World, i: number): Resource {
     ...random.maybe(0.4, () => ({
       types: random.pick([['Ingress'], ['Egress'], ['Ingress', 'Egress'], []]),
     })),
-    ...random.maybe(0.8, () => ({ ingress: random.times(0, 4, () => rule(world)) })),
-    ...random.maybe(0.5, () => ({ egress: random.times(0, 4, () => rule(world)) })),
+    ...random.maybe(0.8, () => ({ ingress: rulesIn(world) })),
+    ...random.maybe(0.5, () => ({ egress: rulesIn(world) })),
   };
   return {
     apiVersion: 'projectcalico.org/v3',
@@ -87,6 +87,25 @@ const protocols = [
   254,
   'UDPLite',
 ] as const;
+
+function rulesIn(world: World): Json[] {
+  const { random, isDense } = world;
+  return isDense ? random.times(1, 10, () => portRule(world)) : random.times(0, 4, () => rule(world));
+}
+
+/** Now and then another, which is no rule about numeric ports. */
+function portRule(world: World): Json {
+  const { random } = world;
+  if (random.chance(0.1)) return rule(world);
+  return {
+    action: random.pick(['Allow', 'Allow', 'Allow', 'Allow', 'Deny', 'Pass', 'Log']),
+    protocol: random.pick(['TCP', 'UDP', 'SCTP']),
+    ...random.maybe(0.3, () => ({ source: { selector: podSelector(random) } })),
+    ...random.maybe(0.9, () => ({
+      destination: { ports: random.some<string | number>([...portNumbers, ...portRanges], 1, 2) },
+    })),
+  };
+}
 
 function rule(world: World): Json {
   const { random } = world;
@@ -157,7 +176,7 @@ function portsOf({ random }: World, kind: 'any' | 'named' | 'none', side: 'sourc
   if (kind === 'none') return {};
   const ranges = side === 'source' ? sourcePortRanges : [...portNumbers, ...portRanges];
   const pool = kind === 'any' ? [...ranges, ...portNames] : portNames;
-  const likely = kind === 'any' ? 0.45 : 0.12;
+  const likely = kind === 'any' ? 0.45 : 0.2;
   return {
     ...random.maybe(likely, () => ({ ports: random.some<string | number>(pool, 1, 3) })),
     ...random.maybe(likely / 3, () => ({ notPorts: random.some<string | number>(pool, 1, 2) })),

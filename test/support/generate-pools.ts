@@ -12,6 +12,8 @@ export interface World {
   readonly addresses: readonly Address[];
   readonly namespaces: readonly string[];
   readonly serviceAccounts: readonly string[];
+  /** Many policies of one tier with many rules about ports, which data planes may wish to look up at once. */
+  readonly isDense: boolean;
 }
 
 type Labels = { readonly [key: string]: readonly string[] };

@@ -52,6 +52,7 @@ export function generateCluster(random: Random, plan: ClusterPlan): Cluster {
     addresses: [...plan.pods.flatMap((pod) => pod.addresses), ...plan.outside],
     namespaces,
     serviceAccounts,
+    isDense: random.chance(0.2),
   };
   const pods = random.some(plan.pods, Math.min(3, plan.pods.length), plan.pods.length);
   const made = pods.map((place) => podAt(random, place));
@@ -61,7 +62,7 @@ export function generateCluster(random: Random, plan: ClusterPlan): Cluster {
     ...made.map(({ resource }) => resource),
     ...random.times(0, 4, (i) => networkSet(world, i)),
     ...tiers(random),
-    ...random.times(0, 6, (i) => calicoPolicyIn(world, i)),
+    ...random.times(0, world.isDense ? 12 : 6, (i) => calicoPolicyIn(world, i)),
     ...random.times(0, 3, (i) => kubernetesPolicyIn(world, i)),
     ...(random.chance(0.2) ? [profileIn(world)] : []),
   ];

@@ -15,14 +15,18 @@ export function probeBytes(packet: OraclePacket, number: number): Uint8Array {
       return icmpRequest(packet, number);
     case SCTP:
       return sctpInit(packet, number);
-    default:
+    case UDP:
       return stamp(new Uint8Array(8), 0, number);
+    default:
+      return shortProbe(number);
   }
 }
 
 /** @param bytes - as a raw socket gives it: with the IP header in IPv4 alone (raw(7), ipv6(7)). @returns null if it is no probe. */
 export function probeNumber(protocol: number, family: Family, bytes: Uint8Array): number | null {
   const start = family === 4 ? ((bytes[0] ?? 0) & 0x0f) * 4 : 0;
+  if (![UDP, ICMP, ICMPv6, SCTP].some((known) => known === protocol))
+    return shortNumber(bytes.subarray(start));
   const at = start + headerBytes(protocol);
   if (bytes.length < at + 8) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -31,9 +35,19 @@ export function probeNumber(protocol: number, family: Family, bytes: Uint8Array)
   return view.getUint32(at) === magic ? view.getUint32(at + 4) : null;
 }
 
+/** The number alone: too short to hold ports, which a rule about ports must survive. */
+function shortProbe(number: number): Uint8Array {
+  return new Uint8Array([number >>> 16, number >>> 8, number]);
+}
+
+function shortNumber(bytes: Uint8Array): number | null {
+  const [high = 0, middle = 0, low = 0] = bytes;
+  return bytes.length === 3 ? (high << 16) | (middle << 8) | low : null;
+}
+
 function headerBytes(protocol: number): number {
   if (protocol === SCTP) return sctpHeaderBytes + initChunkBytes + parameterHeaderBytes;
-  return protocol === UDP || protocol === ICMP || protocol === ICMPv6 ? 8 : 0;
+  return 8;
 }
 
 /** 20 bytes, so that a timestamp request (RFC 792) is whole. */
