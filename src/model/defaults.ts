@@ -26,6 +26,8 @@ export function withDefaults(kind: ResourceKind, resource: JsonObject): JsonObje
       return policyDefaults(resource);
     case 'KubernetesNetworkPolicy':
       return withSpec(resource, (spec) => ({ ...spec, policyTypes: kubernetesTypes(spec) }));
+    case 'Namespace':
+      return namespaceDefaults(resource);
     case 'Tier':
       return withSpec(resource, (spec) => ({
         ...tierDefaults(textAt(resource, 'metadata', 'name')),
@@ -38,6 +40,13 @@ export function withDefaults(kind: ResourceKind, resource: JsonObject): JsonObje
     default:
       return resource;
   }
+}
+
+/** Kubernetes labels every namespace with its name, and policies count on it. */
+function namespaceDefaults(resource: JsonObject): JsonObject {
+  const metadata = objectAt(resource, 'metadata');
+  const labels = { ...objectAt(metadata, 'labels'), 'kubernetes.io/metadata.name': textAt(metadata, 'name') };
+  return { ...resource, metadata: { ...metadata, labels } };
 }
 
 /** Both directions when both have rules, egress alone when only it has, ingress otherwise. */

@@ -147,16 +147,23 @@ function selectorsOf(peer: unknown, namespace: string | null): Pick<ModelPeer, '
   return folded ? { selector: selectorOf(folded).canonical } : {};
 }
 
-/** Scope, labels, service accounts, of which each may be absent. */
+/**
+ * Scope, service accounts and labels, of which each may be absent. Nested as Calico nests them, since the IP set's id is
+ * made of the text: `scope && (accounts && labels)`.
+ *
+ * @see libcalico-go/lib/backend/syncersv1/updateprocessors/rules.go, getEndpointSelector
+ */
 function positiveSelector(peer: unknown, namespace: string | null): Node | null {
   const text = textAt(peer, 'selector');
-  const accounts = member(peer, 'serviceAccounts');
   const namespaces = textAt(peer, 'namespaceSelector');
-  const selects = text !== '' || textAt(peer, 'notSelector') !== '' || isObject(accounts);
+  const chosen = conjunction([
+    accountCondition(member(peer, 'serviceAccounts')),
+    text === '' ? null : parseSelector(text).root,
+  ]);
+  const selects = chosen !== null || textAt(peer, 'notSelector') !== '';
   const scope =
     namespaces === '' ? ownNamespace(namespace, selects) : overNamespaces(parseSelector(namespaces).root);
-  const labels = text === '' ? null : parseSelector(text).root;
-  return conjunction([scope, labels, ...accountConditions(accounts)]);
+  return conjunction([scope, chosen]);
 }
 
 /** A namespaced policy speaks of its own namespace as soon as it speaks of endpoints at all. */
@@ -164,11 +171,12 @@ function ownNamespace(namespace: string | null, selects: boolean): Node | null {
   return namespace !== null && selects ? inNamespace(namespace) : null;
 }
 
-function accountConditions(accounts: unknown): (Node | null)[] {
+/** Null when neither names nor labels are asked for: an empty `serviceAccounts: {}` selects nothing by itself. */
+function accountCondition(accounts: unknown): Node | null {
   const names = listAt(accounts, 'names').map(String);
   const text = textAt(accounts, 'selector');
-  return [
-    names.length > 0 ? inServiceAccounts(names) : null,
+  return conjunction([
     text === '' ? null : overServiceAccounts(parseSelector(text).root, 'any-endpoint'),
-  ];
+    names.length > 0 ? inServiceAccounts(names) : null,
+  ]);
 }

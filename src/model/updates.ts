@@ -14,9 +14,9 @@ import { hostCidr, tryParseCidr } from '../lib/cidr.ts';
 import { assertNever, type Fault } from '../lib/errors.ts';
 import { builtinUpdate, defaultTier } from './builtin.ts';
 import { typesByLength } from './defaults.ts';
-import { isObject, listAt, member, memberAt, recordOf, textAt, textMapAt } from './json.ts';
+import { listAt, member, memberAt, recordOf, textAt, textMapAt } from './json.ts';
 import { keyOf, keyPath, pathOf } from './kinds.ts';
-import { convertNetworkPolicy } from './kubernetes/network-policy.ts';
+import { convertNetworkPolicy, withoutRules } from './kubernetes/network-policy.ts';
 import { podEndpoint } from './kubernetes/pod.ts';
 import {
   namespaceProfile,
@@ -24,6 +24,7 @@ import {
   serviceAccountProfile,
   serviceAccountProfileName,
 } from './kubernetes/profiles.ts';
+import { readOrigin } from './origin.ts';
 import { modelRules, type RuleScope } from './rules.ts';
 import { parseSelector, selectorOf } from './selector/parse.ts';
 import {
@@ -44,8 +45,8 @@ import type {
   TierValue,
   Update,
 } from './types.ts';
-import { originAnnotation } from './types.ts';
-import { validateResource } from './validate/resource.ts';
+import { isRuleFault } from './validate/kubernetes.ts';
+import { type Validation, validateResource } from './validate/resource.ts';
 
 export interface Converted {
   readonly updates: readonly Update[];
@@ -58,14 +59,25 @@ export function updatesOf(key: ResourceKey, resource: Resource | null): Converte
   const builtin = builtinUpdate(key);
   if (builtin) return { updates: [builtin], faults: [] };
   if (!resource) return absent(key, []);
-  const validation = validateResource(resource);
-  if (!validation.resource) return absent(key, validation.faults);
-  if (keyPath(keyOf(validation.resource)) !== keyPath(key)) {
-    return absent(key, [
-      { path: 'metadata', message: `got ${keyPath(keyOf(validation.resource))}, want ${keyPath(key)}` },
-    ]);
+  const { resource: valid, faults } = readStored(key, resource);
+  if (!valid) return absent(key, faults);
+  if (keyPath(keyOf(valid)) !== keyPath(key)) {
+    return absent(key, [{ path: 'metadata', message: `got ${keyPath(keyOf(valid))}, want ${keyPath(key)}` }]);
   }
-  return convert(key, validation.resource);
+  const { updates, faults: unsupported } = convert(key, valid);
+  return { updates, faults: [...faults, ...unsupported] };
+}
+
+/**
+ * A Kubernetes policy loses its faulty rules alone, for all its rules allow: were it absent as a whole, the Pods that it
+ * selects would be open.
+ */
+function readStored(key: ResourceKey, resource: Resource): Validation {
+  const whole = validateResource(resource);
+  if (whole.resource || key.kind !== 'KubernetesNetworkPolicy') return whole;
+  if (!whole.faults.every(({ path }) => isRuleFault(path))) return whole;
+  const faulty = new Set(whole.faults.map(({ path }) => path.slice(0, path.indexOf(']') + 1)));
+  return { faults: whole.faults, resource: validateResource(withoutRules(resource, faulty)).resource };
 }
 
 function absent(key: ResourceKey, faults: readonly Fault[]): Converted {
@@ -150,13 +162,18 @@ function policyUpdate(path: KeyPath, key: ResourceKey, resource: Resource): Conv
   if (kind !== 'KubernetesNetworkPolicy' && kind !== 'NetworkPolicy' && kind !== 'GlobalNetworkPolicy') {
     throw new TypeError(`${kind} is no policy`);
   }
-  // untracked and pre-DNAT policy is for host endpoints alone
   const spec = memberAt(resource, 'spec');
-  if (member(spec, 'doNotTrack') === true || member(spec, 'preDNAT') === true) {
-    return { updates: [{ kind: 'Policy', path, value: null }], faults: [] };
+  const hostOnly = ['doNotTrack', 'preDNAT'].find((field) => member(spec, field) === true);
+  if (hostOnly) {
+    const message = `${hostOnly} is for host endpoints alone, which are not supported yet: the policy is not in force`;
+    return {
+      updates: [{ kind: 'Policy', path, value: null }],
+      faults: [{ path: `spec.${hostOnly}`, message }],
+    };
   }
-  const ingress = modelRules(listAt(spec, 'ingress'), ruleScope(key, resource, 'ingress'));
-  const egress = modelRules(listAt(spec, 'egress'), ruleScope(key, resource, 'egress'));
+  const { namespace = null } = key;
+  const ingress = modelRules(listAt(spec, 'ingress'), ruleScope(namespace, resource, 'ingress'));
+  const egress = modelRules(listAt(spec, 'egress'), ruleScope(namespace, resource, 'egress'));
   const value: PolicyValue = {
     kind,
     ...(key.namespace === undefined ? {} : { namespace: key.namespace }),
@@ -171,32 +188,10 @@ function policyUpdate(path: KeyPath, key: ResourceKey, resource: Resource): Conv
   return { updates: [{ kind: 'Policy', path, value }], faults: [...ingress.faults, ...egress.faults] };
 }
 
-/** Rules of a policy that was converted from Kubernetes are no longer one to one with lines: it has none. */
-function ruleScope(key: ResourceKey, resource: Resource, direction: 'ingress' | 'egress'): RuleScope {
-  const namespace = key.namespace ?? null;
+function ruleScope(namespace: string | null, resource: Resource, direction: 'ingress' | 'egress'): RuleScope {
   const origin = readOrigin(resource);
-  const rules = origin ? listAt(origin, 'rules', direction).filter((line) => typeof line === 'number') : [];
-  const lines =
-    origin && key.kind !== 'KubernetesNetworkPolicy' ? { file: textAt(origin, 'file'), rules } : null;
-  return { namespace, path: `spec.${direction}`, lines: lines ?? wholeOrigin(origin, resource, direction) };
-}
-
-/** Where rules have no lines of their own, they stand where their policy begins. */
-function wholeOrigin(origin: unknown, resource: Resource, direction: string): RuleScope['lines'] {
-  const line = member(origin, 'line');
-  if (typeof line !== 'number') return null;
-  return { file: textAt(origin, 'file'), rules: listAt(resource, 'spec', direction).map(() => line) };
-}
-
-function readOrigin(resource: Resource): unknown {
-  const text = textMapAt(resource, 'metadata', 'annotations').get(originAnnotation);
-  if (text === undefined) return null;
-  try {
-    const origin: unknown = JSON.parse(text);
-    return isObject(origin) && textAt(origin, 'file') !== '' ? origin : null;
-  } catch {
-    return null; // someone else wrote it: a rule without an origin is a rule all the same
-  }
+  const rules = listAt(origin, 'rules', direction).filter((line) => typeof line === 'number');
+  return { namespace, path: `spec.${direction}`, lines: origin ? { file: origin.file, rules } : null };
 }
 
 function policySelector(key: ResourceKey, spec: unknown): string {
@@ -204,11 +199,14 @@ function policySelector(key: ResourceKey, spec: unknown): string {
   const namespaces = textAt(spec, 'namespaceSelector');
   const accounts = textAt(spec, 'serviceAccountSelector');
   const all = key.namespace === undefined ? 'has-service-account' : 'any-endpoint';
-  const whole = conjunction([
+  const scoped = conjunction([
     text === '' ? null : parseSelector(text).root,
     namespaces === '' ? null : overNamespaces(parseSelector(namespaces).root),
-    accounts === '' ? null : overServiceAccounts(parseSelector(accounts).root, all),
     key.namespace === undefined ? null : inNamespace(key.namespace),
+  ]);
+  const whole = conjunction([
+    scoped,
+    accounts === '' ? null : overServiceAccounts(parseSelector(accounts).root, all),
   ]);
   return whole ? selectorOf(whole).canonical : 'all()';
 }
@@ -224,13 +222,8 @@ function policyTypes(spec: unknown): PolicyValue['types'] {
 
 function profileUpdate(path: KeyPath, resource: Resource): Converted {
   const spec = memberAt(resource, 'spec');
-  const scope = (direction: string): RuleScope => ({
-    namespace: null,
-    path: `spec.${direction}`,
-    lines: null,
-  });
-  const ingress = modelRules(listAt(spec, 'ingress'), scope('ingress'));
-  const egress = modelRules(listAt(spec, 'egress'), scope('egress'));
+  const ingress = modelRules(listAt(spec, 'ingress'), ruleScope(null, resource, 'ingress'));
+  const egress = modelRules(listAt(spec, 'egress'), ruleScope(null, resource, 'egress'));
   const value: ProfileValue = {
     name: resource.metadata.name,
     labels: recordOf(textMapAt(spec, 'labelsToApply')),

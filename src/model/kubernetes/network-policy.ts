@@ -7,8 +7,11 @@
  */
 import { tryParseCidr } from '../../lib/cidr.ts';
 import { type PortRange, portRangeText, unionOfRanges } from '../../lib/ports.ts';
+import { defaultTier } from '../builtin.ts';
 import { isObject, listAt, member, memberAt, textAt } from '../json.ts';
-import type { Json, JsonObject, Resource } from '../types.ts';
+import { calicoVersion } from '../kinds.ts';
+import { readOrigin } from '../origin.ts';
+import { type Json, type JsonObject, originAnnotation, type Resource } from '../types.ts';
 import { namespaceSelectorText, podSelectorText } from './labels.ts';
 
 /** Before the name, so that a v3 policy of the same name is another. */
@@ -16,53 +19,72 @@ export const convertedPolicyPrefix = 'knp.default.';
 const convertedPolicyOrder = 1000;
 
 export function convertNetworkPolicy(policy: Resource): Resource {
-  const {
-    name,
-    namespace = 'default',
-    uid,
-    creationTimestamp,
-    resourceVersion,
-    annotations,
-  } = policy.metadata;
-  const spec = policy.spec;
+  const { name, namespace = 'default', creationTimestamp, resourceVersion } = policy.metadata;
+  const ingress = listAt(policy, 'spec', 'ingress').map((rule) => rulesOf(rule, 'from', 'source'));
+  const egress = listAt(policy, 'spec', 'egress').map((rule) => rulesOf(rule, 'to', 'destination'));
+  const annotations = originOf(policy, ingress, egress);
   return {
-    apiVersion: 'projectcalico.org/v3',
+    apiVersion: calicoVersion,
     kind: 'NetworkPolicy',
     metadata: {
       name: `${convertedPolicyPrefix}${name}`,
       namespace,
-      ...(uid === undefined ? {} : { uid }),
       ...(creationTimestamp === undefined ? {} : { creationTimestamp }),
       ...(resourceVersion === undefined ? {} : { resourceVersion }),
-      ...(annotations === undefined ? {} : { annotations }),
+      ...(annotations === null ? {} : { annotations }),
     },
     spec: {
-      tier: 'default',
+      tier: defaultTier,
       order: convertedPolicyOrder,
-      selector: podSelectorText(memberAt(spec, 'podSelector')),
-      types: typesOf(spec),
-      ingress: rulesOf(listAt(spec, 'ingress'), 'from', 'source'),
-      egress: rulesOf(listAt(spec, 'egress'), 'to', 'destination'),
+      selector: podSelectorText(memberAt(policy, 'spec', 'podSelector')),
+      types: typesOf(policy),
+      ...(ingress.length > 0 ? { ingress: ingress.flat() } : {}),
+      ...(egress.length > 0 ? { egress: egress.flat() } : {}),
     },
   };
 }
 
-/** The API server fills policyTypes in; in its absence ingress always counts, egress when it has rules. */
-function typesOf(spec: unknown): readonly string[] {
-  const written = listAt(spec, 'policyTypes').filter((type) => typeof type === 'string');
-  if (written.length > 0) return written;
-  return listAt(spec, 'egress').length > 0 ? ['Ingress', 'Egress'] : ['Ingress'];
+/**
+ * The policy with the directions that it governs written out, so that they stay when rules go.
+ *
+ * @param paths - `spec.ingress[0]`: the rules to leave out.
+ */
+export function withoutRules(policy: Resource, paths: ReadonlySet<string>): Resource {
+  const kept = (['ingress', 'egress'] as const).map((direction) => {
+    const rules = listAt(policy, 'spec', direction);
+    return [direction, rules.filter((_, i) => !paths.has(`spec.${direction}[${i}]`))] as const;
+  });
+  const spec = { ...(policy.spec as JsonObject), ...Object.fromEntries(kept), policyTypes: typesOf(policy) };
+  return { ...policy, spec };
 }
 
-function rulesOf(
-  rules: readonly unknown[],
-  peers: 'from' | 'to',
-  side: 'source' | 'destination',
-): JsonObject[] {
-  return rules.flatMap((rule) => {
-    const ends = peersOf(listAt(rule, peers));
-    return portsOf(listAt(rule, 'ports')).flatMap((port) => ends.map((end) => ruleOf(port, end, side)));
-  });
+/** Each v3 rule stands where the Kubernetes rule stands that it came from. */
+function originOf(
+  policy: Resource,
+  ingress: readonly JsonObject[][],
+  egress: readonly JsonObject[][],
+): { [annotation: string]: string } | null {
+  const origin = readOrigin(policy);
+  if (!origin) return null;
+  const spread = (groups: readonly JsonObject[][], lines: readonly number[]) =>
+    groups.flatMap((group, i) => group.map(() => lines[i] ?? origin.line));
+  const rules = {
+    ingress: spread(ingress, origin.rules.ingress),
+    egress: spread(egress, origin.rules.egress),
+  };
+  return { [originAnnotation]: JSON.stringify({ ...origin, rules }) };
+}
+
+/** The API server fills policyTypes in; in its absence ingress always counts, egress when it has rules. */
+function typesOf(policy: Resource): readonly string[] {
+  const written = listAt(policy, 'spec', 'policyTypes').filter((type) => typeof type === 'string');
+  if (written.length > 0) return written;
+  return listAt(policy, 'spec', 'egress').length > 0 ? ['Ingress', 'Egress'] : ['Ingress'];
+}
+
+function rulesOf(rule: unknown, peers: 'from' | 'to', side: 'source' | 'destination'): JsonObject[] {
+  const ends = peersOf(listAt(rule, peers));
+  return portsOf(listAt(rule, 'ports')).flatMap((port) => ends.map((end) => ruleOf(port, end, side)));
 }
 
 /** One protocol's ports of a rule; without protocol any packet; without ports any port. */
@@ -83,17 +105,15 @@ function ruleOf(group: PortGroup, end: JsonObject, side: 'source' | 'destination
   };
 }
 
-/** One group per protocol, its numbers joined into sorted ranges, then its names. No list at all: any packet. */
+/** One group per protocol, in order of name: its named ports, then its numbers joined into sorted ranges. */
 function portsOf(ports: readonly unknown[]): readonly PortGroup[] {
-  if (ports.length === 0) return [{}];
+  if (ports.length === 0) return [{}]; // any packet
   const byProtocol = Map.groupBy(ports, (port) => textAt(port, 'protocol') || 'TCP');
-  return [...byProtocol].flatMap(([protocol, group]) => {
+  const groups = [...byProtocol].sort(([a], [b]) => (a < b ? -1 : 1));
+  return groups.flatMap(([protocol, group]) => {
     if (group.some((port) => member(port, 'port') === undefined)) return [{ protocol }];
-    const numbers = unionOfRanges(group.flatMap(rangeOf)).map(portJson);
-    const names = group
-      .map((port) => member(port, 'port'))
-      .filter((port) => typeof port === 'string' && !/^\d+$/.test(port));
-    const list = [...numbers, ...new Set(names as string[])];
+    const names = group.map((port) => textAt(port, 'port')).filter((name) => !/^[0-9]*$/.test(name));
+    const list = [...new Set(names), ...unionOfRanges(group.flatMap(rangeOf)).map(portJson)];
     // every port of the group was beyond conversion: the group admits nothing, which is not "any port"
     return list.length > 0 ? [{ protocol, ports: list }] : [];
   });

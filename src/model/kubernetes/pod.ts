@@ -25,6 +25,8 @@ import { namespaceProfileName, serviceAccountProfileName } from './profiles.ts';
 /** FelixConfiguration interfacePrefix. */
 const interfacePrefix = 'cali';
 const finished = ['Succeeded', 'Failed'];
+const podIpAnnotation = 'cni.projectcalico.org/podIP';
+const podIpsAnnotation = 'cni.projectcalico.org/podIPs';
 
 /** `cali` and 11 hex digits of SHA-1 over `namespace.pod`: Calico's name for the host's end of the link. */
 export function workloadInterfaceName(namespace: string, pod: string): IfName {
@@ -35,8 +37,12 @@ export function workloadInterfaceName(namespace: string, pod: string): IfName {
 export function podEndpoint(pod: Resource): WorkloadEndpointValue | null {
   const node = textAt(pod, 'spec', 'nodeName');
   const addresses = podAddresses(pod);
-  const gone = finished.includes(textAt(pod, 'status', 'phase'));
-  if (node === '' || addresses.length === 0 || gone || memberAt(pod, 'spec', 'hostNetwork') === true)
+  if (
+    node === '' ||
+    addresses.length === 0 ||
+    isFinished(pod) ||
+    memberAt(pod, 'spec', 'hostNetwork') === true
+  )
     return null;
   const { name, namespace = 'default' } = pod.metadata;
   const account =
@@ -53,18 +59,27 @@ export function podEndpoint(pod: Resource): WorkloadEndpointValue | null {
   };
 }
 
-/** What the CNI plug-in wrote beats the status, which the kubelet writes later. */
+/** The status, or what the CNI plug-in wrote until the kubelet fills the status in. */
 export function podAddresses(pod: Resource): readonly Address[] {
   const annotations = textMapAt(pod, 'metadata', 'annotations');
-  const written =
-    annotations.get('cni.projectcalico.org/podIPs') ?? annotations.get('cni.projectcalico.org/podIP') ?? '';
-  const annotated = written.split(',').filter((text) => text !== '');
-  const status = [
-    textAt(pod, 'status', 'podIP'),
-    ...listAt(pod, 'status', 'podIPs').map((item) => textAt(item, 'ip')),
+  const sources = [
+    listAt(pod, 'status', 'podIPs').map((item) => textAt(item, 'ip')),
+    [textAt(pod, 'status', 'podIP')],
+    (annotations.get(podIpsAnnotation) ?? '').split(','),
+    [annotations.get(podIpAnnotation) ?? ''],
   ];
-  const texts = annotated.length > 0 ? annotated : status;
-  return [...new Set(texts.map(parseEither).filter((address) => address !== null))];
+  const texts = sources
+    .map((source) => source.filter((text) => text !== ''))
+    .find((source) => source.length > 0);
+  const addresses = (texts ?? []).map((text) => parseEither(text.trim()));
+  return [...new Set(addresses.filter((address) => address !== null))];
+}
+
+/** Ended, or about to end with its address given back already, which the CNI plug-in tells by an empty annotation. */
+function isFinished(pod: Resource): boolean {
+  if (finished.includes(textAt(pod, 'status', 'phase'))) return true;
+  const deleting = memberAt(pod, 'metadata', 'deletionTimestamp') !== undefined;
+  return deleting && textMapAt(pod, 'metadata', 'annotations').get(podIpAnnotation) === '';
 }
 
 /** The annotations hold CIDRs of one address, the status bare addresses. */
