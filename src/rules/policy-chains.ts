@@ -46,7 +46,7 @@ export function ruleListChains(
   family: Family,
 ): RuleListChains {
   const items = rules.flatMap((resolved, index) => itemOf(owner, resolved, index, direction, family));
-  const { steps, chains } = classify([owner.chain], items);
+  const { steps, chains } = classify([owner.chain], items.map(cuttable));
   return {
     chains: [{ name: owner.chain, steps }, ...chains],
     footprint: joinFootprints(items.map((item) => item.footprint)),
@@ -55,21 +55,36 @@ export function ruleListChains(
   };
 }
 
+interface RuleItem extends Item {
+  readonly returns: boolean;
+}
+
 function itemOf(
   owner: RuleListOwner,
   resolved: ResolvedRule,
   index: number,
   direction: Direction,
   family: Family,
-): Item[] {
+): RuleItem[] {
   const comment = `${owner.title} ${direction} rule ${index}`;
   const steps = matchesOf(resolved, family).flatMap((match) =>
     ruleSteps(owner, resolved, match, direction, comment),
   );
   if (steps.length === 0) return [];
   return [
-    { id: String(index), footprint: footprintOf(resolved), commutes: resolved.action === 'allow', steps },
+    {
+      id: String(index),
+      footprint: footprintOf(resolved),
+      commutes: resolved.action === 'allow',
+      returns: resolved.action === 'pass',
+      steps,
+    },
   ];
+}
+
+/** A return out of a cell leads back to the rules behind the cut, not to the tier: such a rule is walked. */
+function cuttable(item: RuleItem): Item {
+  return item.returns ? { ...item, footprint: 'any' } : item;
 }
 
 function ruleSteps(
