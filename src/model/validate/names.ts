@@ -10,10 +10,6 @@ const maxSubdomain = 253;
 /** All annotations of one object, keys and values. */
 const maxAnnotationBytes = 262_144;
 
-export function isDnsLabel(name: string): boolean {
-  return dnsLabel.test(name);
-}
-
 /** Labels joined by dots. Split first: one expression over the whole would backtrack on hostile names. */
 export function isDnsSubdomain(name: string): boolean {
   return (
