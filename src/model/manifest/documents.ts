@@ -96,8 +96,7 @@ function textFault(text: string, source: Source): Fault | null {
   return null;
 }
 
-/** YAML 1.1 section 4.1, c-printable: of the controls only tab, line feed, carriage return and next line. */
+/** Of the C0 controls YAML has tab, line feed and carriage return (1.1, section 4.1); JSON has the later ones raw too. */
 function isForbidden(code: number): boolean {
-  if (code < 0x20) return code !== 0x09 && code !== 0x0a && code !== 0x0d;
-  return code >= 0x7f && code < 0xa0 && code !== 0x85;
+  return code < 0x20 && code !== 0x09 && code !== 0x0a && code !== 0x0d;
 }

@@ -17,6 +17,8 @@ const nothing: ScalarTag = {
   default: true,
   test: /^(?:~|[Nn]ull|NULL)?$/,
   resolve: () => null,
+  identify: (value) => value === null,
+  stringify: () => 'null',
 };
 
 const yes: ScalarTag = {
@@ -24,6 +26,8 @@ const yes: ScalarTag = {
   default: true,
   test: /^(?:[Yy]|[Yy]es|YES|[Tt]rue|TRUE|[Oo]n|ON)$/,
   resolve: () => true,
+  identify: (value) => value === true,
+  stringify: () => 'true',
 };
 
 const no: ScalarTag = {
@@ -31,6 +35,8 @@ const no: ScalarTag = {
   default: true,
   test: /^(?:[Nn]|[Nn]o|NO|[Ff]alse|FALSE|[Oo]ff|OFF)$/,
   resolve: () => false,
+  identify: (value) => value === false,
+  stringify: () => 'false',
 };
 
 /** The radix is told by the text, as Go's ParseInt with base 0 does. */
@@ -47,6 +53,8 @@ const float: ScalarTag = {
   default: true,
   test: /^[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9_]+)?$/,
   resolve: (text) => Number(text.replaceAll('_', '')),
+  identify: (value) => typeof value === 'number',
+  stringify: ({ value }) => JSON.stringify(value),
 };
 
 const notFinite: ScalarTag = {
@@ -63,9 +71,14 @@ function integerOf(text: string): number {
   return sign * Number(octal) || 0; // no -0: JSON has it, Go's integers do not
 }
 
+const customTags = [nothing, yes, no, integer, float, notFinite];
+
 /** One for all documents: making it costs more than reading a small one. */
 export const kubernetesSchema: Schema = new Schema({
   schema: 'failsafe',
   resolveKnownTags: false,
-  customTags: [nothing, yes, no, integer, float, notFinite],
+  customTags,
 });
+
+/** For writing: text is also quoted where only other readers of YAML 1.1 would take it for something else. */
+export const printSchema: Schema = new Schema({ schema: 'failsafe', customTags, compat: 'yaml-1.1' });

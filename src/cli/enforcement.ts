@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+/** After a write: waiting until the lab's nodes enforce it, and saying so. */
+import type { Datastore } from '../contract/datastore.ts';
+import { Told } from './command.ts';
+import { parseDurationMs } from './duration.ts';
+import { exitCodes } from './exit.ts';
+import type { Io } from './io.ts';
+import type { Place } from './place.ts';
+import { plural } from './plural.ts';
+
+export interface WaitOptions {
+  /** `--no-wait` makes it false. */
+  readonly wait?: boolean;
+  /** @defaultValue `30s` */
+  readonly timeout?: string;
+}
+
+/** Read before anything is written: null for not at all. @throws {UsageError} */
+export function waitingTime(options: WaitOptions): number | null {
+  const timeoutMs = parseDurationMs(options.timeout ?? '30s', '--timeout');
+  return options.wait === false ? null : timeoutMs;
+}
+
+/**
+ * Does nothing outside a lab, where nobody is known who could enforce.
+ *
+ * @throws {Told} 7 when only some nodes got there, 9 when none did. {UnavailableError} when the lab does not answer.
+ */
+export async function untilNodesEnforce(
+  place: Place,
+  store: Datastore,
+  timeoutMs: number | null,
+  io: Io,
+): Promise<void> {
+  if (!place.lab || timeoutMs === null) return;
+  const { layout, spec } = place.lab;
+  const { untilEnforced } = await import('../lab/control.ts');
+  const { revision } = await store.list('Tier');
+  const { milliseconds, late } = await untilEnforced(layout, spec, revision, timeoutMs);
+  const inForce = spec.nodes.length - late.length;
+  for (const { node, reasons } of late) {
+    io.note(`${node} does not enforce it yet: ${reasons.join('; ') || 'it gave no reason'}`);
+  }
+  io.note(`enforced on ${inForce} of ${plural(spec.nodes.length, 'node')} in ${Math.round(milliseconds)} ms`);
+  if (late.length > 0) throw new Told(inForce > 0 ? exitCodes.partial : exitCodes.timeout);
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What an apply, create or replace has to write, given what is stored. Pure, so that a lost race is planned again.
+ *
+ * Invariants: an object that would not change is not written; what the store or the lab keeps (identity, status, a Pod's
+ *             node) survives a manifest that does not speak of it.
+ */
+import { sameValue } from '../calc/same-value.ts';
+import type { Stored, Write } from '../contract/datastore.ts';
+import { AlreadyExistsError, type Fault, InvalidError, NotFoundError } from '../lib/errors.ts';
+import { builtinTiers } from '../model/builtin.ts';
+import { memberAt, textAt } from '../model/json.ts';
+import { keyOf, keyPath } from '../model/kinds.ts';
+import { convertedPolicyPrefix } from '../model/kubernetes/network-policy.ts';
+import { readOrigin } from '../model/origin.ts';
+import { originAnnotation, type Resource, type ResourceKey } from '../model/types.ts';
+import { stdinName } from './io.ts';
+import { objectName } from './object-name.ts';
+
+export type WriteVerb = 'apply' | 'create' | 'replace';
+
+export interface PlanRow {
+  readonly key: ResourceKey;
+  /** As it will be stored, or as it is when nothing changes. */
+  readonly resource: Resource;
+  readonly outcome: 'created' | 'configured' | 'replaced' | 'unchanged';
+  /** In brackets after the outcome. */
+  readonly remark?: string;
+}
+
+export interface WritePlan {
+  readonly writes: readonly Write[];
+  readonly rows: readonly PlanRow[];
+  /** For people, not errors. */
+  readonly notices: readonly string[];
+}
+
+/**
+ * @param resources - valid.
+ * @throws {InvalidError} for what nobody may write. {AlreadyExistsError} {NotFoundError} as the verb wants.
+ */
+export function planWrites(
+  verb: WriteVerb,
+  resources: readonly Resource[],
+  stored: readonly Stored[],
+): WritePlan {
+  refuseReserved(resources);
+  const byPath = new Map<string, Stored>(stored.map((item) => [keyPath(item.key), item]));
+  const { wanted, notices } = withNamespaces(lastOfEach(resources), byPath);
+  const planned = inOrder(wanted).map((item) =>
+    planOne(verb, item, byPath.get(keyPath(keyOf(item.resource)))),
+  );
+  return {
+    rows: planned.map(({ row }) => row),
+    writes: planned.flatMap(({ write }) => (write ? [write] : [])),
+    notices: [...notices, ...missingTiers(wanted, byPath)],
+  };
+}
+
+interface Wanted {
+  readonly resource: Resource;
+  readonly remark?: string;
+}
+
+function planOne(
+  verb: WriteVerb,
+  { resource: written, remark }: Wanted,
+  before: Stored | undefined,
+): { row: PlanRow; write: Write | null } {
+  const key = keyOf(written);
+  if (isBuiltinTier(key)) {
+    if (verb === 'create')
+      throw new AlreadyExistsError(`${objectName(written)} already exists: it is built in`);
+    return { row: { key, resource: written, outcome: 'unchanged', remark: 'built in' }, write: null };
+  }
+  const said = remark === undefined ? {} : { remark };
+  if (!before) {
+    if (verb === 'replace') throw new NotFoundError(`${objectName(written)} not found`);
+    const resource = fresh(written);
+    return { row: { key, resource, outcome: 'created', ...said }, write: { op: 'create', key, resource } };
+  }
+  if (verb === 'create' && remark === undefined) {
+    throw new AlreadyExistsError(`${objectName(written)} already exists`);
+  }
+  const resource = withKept(fresh(written), before.resource);
+  if (sameValue(comparable(resource), comparable(before.resource))) {
+    return { row: { key, resource: before.resource, outcome: 'unchanged', ...said }, write: null };
+  }
+  const outcome = verb === 'replace' ? 'replaced' : 'configured';
+  const write: Write = { op: 'update', key, resource, ifRevision: before.revision };
+  return { row: { key, resource, outcome, ...said }, write };
+}
+
+/** What the store gives is not the manifest's to say; what the API server adds to a Namespace is added here. */
+function fresh(resource: Resource): Resource {
+  const { uid: _, creationTimestamp: __, resourceVersion: ___, ...metadata } = resource.metadata;
+  if (keyOf(resource).kind !== 'Namespace') return { ...resource, metadata };
+  const labels = { ...metadata.labels, 'kubernetes.io/metadata.name': metadata.name };
+  return { ...resource, metadata: { ...metadata, labels } };
+}
+
+/** @param written - from a stream, for instance one that `get -o yaml` filled: the place it was read at before counts. */
+function withKept(written: Resource, before: Resource): Resource {
+  const status = written.status === undefined && before.status !== undefined ? { status: before.status } : {};
+  const node = textAt(before, 'spec', 'nodeName');
+  const keepsNode =
+    written.kind === 'Pod' && node !== '' && memberAt(written, 'spec', 'nodeName') === undefined;
+  const spec = keepsNode ? { spec: { ...(memberAt(written, 'spec') as object), nodeName: node } } : {};
+  const kept: Resource = { ...written, ...spec, ...status };
+  const origin = before.metadata.annotations?.[originAnnotation];
+  if (readOrigin(written)?.file !== stdinName || origin === undefined) return kept;
+  const annotations = { ...kept.metadata.annotations, [originAnnotation]: origin };
+  const asBefore = { ...kept, metadata: { ...kept.metadata, annotations } };
+  return sameValue(comparable(asBefore), comparable(before)) ? asBefore : kept;
+}
+
+function comparable(resource: Resource): Resource {
+  const { uid: _, creationTimestamp: __, resourceVersion: ___, ...metadata } = resource.metadata;
+  return { ...resource, metadata };
+}
+
+function lastOfEach(resources: readonly Resource[]): {
+  resources: readonly Resource[];
+  notices: readonly string[];
+} {
+  const byPath = new Map<string, Resource>();
+  const notices: string[] = [];
+  for (const resource of resources) {
+    const path = keyPath(keyOf(resource));
+    if (byPath.has(path)) notices.push(`${objectName(resource)} is written twice; the last one counts`);
+    byPath.set(path, resource);
+  }
+  return { resources: [...byPath.values()], notices };
+}
+
+/** Nothing waits for a Namespace that no manifest has: it is made too. */
+function withNamespaces(
+  { resources, notices }: { resources: readonly Resource[]; notices: readonly string[] },
+  stored: ReadonlyMap<string, Stored>,
+): { wanted: readonly Wanted[]; notices: readonly string[] } {
+  const known = new Set(
+    resources.flatMap((resource) => (keyOf(resource).kind === 'Namespace' ? [resource.metadata.name] : [])),
+  );
+  const made: Wanted[] = [];
+  for (const resource of resources) {
+    const { namespace: name } = keyOf(resource);
+    if (name === undefined || known.has(name)) continue;
+    known.add(name);
+    if (stored.has(keyPath({ kind: 'Namespace', name }))) continue;
+    const namespace: Resource = { apiVersion: 'v1', kind: 'Namespace', metadata: { name } };
+    made.push({ resource: namespace, remark: 'no manifest had it' });
+  }
+  return { wanted: [...made, ...resources.map((resource) => ({ resource }))], notices };
+}
+
+const firstKinds = ['Namespace', 'ServiceAccount', 'Tier'];
+
+/** What others refer to comes first; otherwise the order of the manifests stays. */
+function inOrder(wanted: readonly Wanted[]): readonly Wanted[] {
+  const rank = ({ resource }: Wanted) => {
+    const at = firstKinds.indexOf(keyOf(resource).kind);
+    return at < 0 ? firstKinds.length : at;
+  };
+  return [...wanted].sort((a, b) => rank(a) - rank(b));
+}
+
+function missingTiers(wanted: readonly Wanted[], stored: ReadonlyMap<string, Stored>): readonly string[] {
+  const tiers = new Set(
+    wanted.filter(({ resource }) => resource.kind === 'Tier').map((tier) => tier.resource.metadata.name),
+  );
+  return wanted.flatMap(({ resource }) => {
+    const { kind } = keyOf(resource);
+    if (kind !== 'NetworkPolicy' && kind !== 'GlobalNetworkPolicy') return [];
+    const name = textAt(resource, 'spec', 'tier');
+    if (
+      name === '' ||
+      builtinTiers.has(name) ||
+      tiers.has(name) ||
+      stored.has(keyPath({ kind: 'Tier', name }))
+    )
+      return [];
+    return [
+      `${objectName(resource)}: tier ${name} does not exist; the policy is enforced after all tiers until it does`,
+    ];
+  });
+}
+
+/** @throws {InvalidError} with every object that is made from others, or that is built in and would be changed. */
+export function refuseReserved(resources: readonly Resource[]): void {
+  const faults = resources.flatMap((resource) => {
+    const fault = reservedFault(resource);
+    const origin = readOrigin(resource);
+    return fault ? [{ ...fault, ...(origin ? { file: origin.file, line: origin.line } : {}) }] : [];
+  });
+  if (faults.length > 0) throw new InvalidError(`${faults.length} reserved names`, faults);
+}
+
+function reservedFault(resource: Resource): Fault | null {
+  const key = keyOf(resource);
+  if (isConverted(key)) {
+    const message = `got "${key.name}", want another name: ${convertedPolicyPrefix}* stands for Kubernetes' own policies`;
+    return { path: 'metadata.name', message };
+  }
+  const { labels = {}, annotations = {} } = resource.metadata;
+  const added = [...Object.keys(labels), ...Object.keys(annotations)].filter(
+    (name) => name !== originAnnotation,
+  );
+  if (!isBuiltinTier(key) || added.length === 0) return null;
+  return {
+    path: 'metadata',
+    message: `got ${added.join(', ')}, want neither labels nor annotations: the tier is built in`,
+  };
+}
+
+export function isConverted(key: ResourceKey): boolean {
+  return key.kind === 'NetworkPolicy' && key.name.startsWith(convertedPolicyPrefix);
+}
+
+export function isBuiltinTier(key: ResourceKey): boolean {
+  return key.kind === 'Tier' && builtinTiers.has(key.name);
+}
