@@ -25,7 +25,7 @@ export function matchesOf(rule: ResolvedRule, family: Family): readonly (readonl
         ...(mayHavePorts ? [...notPortSets('src', rule.src), ...notPortSets('dst', rule.dst)] : []),
         ...sourcePorts,
         ...destinationPorts,
-        ...icmpMatches(rule),
+        ...icmpMatches(rule, family),
       ]),
     ),
   );
@@ -72,9 +72,8 @@ function onlyExcludesNamedPorts({ src, dst }: ResolvedRule): boolean {
 /** Null: any. A rule with an ICMP condition matches ICMP of its family only, a rule with ports TCP, UDP and SCTP only. */
 function wantedProtocols(rule: ResolvedRule, family: Family): readonly number[] | null {
   const readsPorts = [rule.src, rule.dst].some((peer) => needsPort(peer));
-  const readsIcmp = rule.icmp !== undefined || rule.notIcmp !== undefined;
   let wanted: readonly number[] | null = rule.protocol === undefined ? null : [rule.protocol];
-  if (readsIcmp) wanted = restrict(wanted, [icmpOf[family]]);
+  if (rule.icmp !== undefined || excludesOwnIcmp(rule, family)) wanted = restrict(wanted, [icmpOf[family]]);
   if (readsPorts) wanted = restrict(wanted, protocolsWithPorts);
   return wanted;
 }
@@ -121,11 +120,16 @@ function notPortSets(side: Side, peer: PeerMatch): readonly Match[] {
   return peer.notPortSets.map((set) => ({ kind: 'port-set', side, set, negate: true }));
 }
 
-function icmpMatches(rule: ResolvedRule): readonly Match[] {
+function icmpMatches(rule: ResolvedRule, family: Family): readonly Match[] {
   return [
     ...(rule.icmp ? [icmpMatch(rule.icmp, false)] : []),
-    ...(rule.notIcmp ? [icmpMatch(rule.notIcmp, true)] : []),
+    ...(rule.notIcmp && excludesOwnIcmp(rule, family) ? [icmpMatch(rule.notIcmp, true)] : []),
   ];
+}
+
+/** ICMP inside IPv6, or ICMPv6 inside IPv4, has no type that could be excluded. */
+function excludesOwnIcmp(rule: ResolvedRule, family: Family): boolean {
+  return rule.notIcmp !== undefined && (rule.protocol === undefined || rule.protocol === icmpOf[family]);
 }
 
 function icmpMatch(icmp: { type: number; code?: number }, negate: boolean): Match {
