@@ -31,7 +31,16 @@ interface Path extends AsyncDisposable {
   readonly port: number;
 }
 
-const any: PeerMatch = { nets: [], notNets: [], sets: [], notSets: [], ports: [], portSets: [], notPorts: [], notPortSets: [] };
+const any: PeerMatch = {
+  nets: [],
+  notNets: [],
+  sets: [],
+  notSets: [],
+  ports: [],
+  portSets: [],
+  notPorts: [],
+  notPortSets: [],
+};
 
 /** The server's policies: each admits one source on one port; only the last admits the client. */
 function policies(count: number, shape: Shape, client: string, port: number): DataplaneMessage[] {
@@ -52,7 +61,14 @@ function policies(count: number, shape: Shape, client: string, port: number): Da
       {
         kind: 'policy-update',
         id,
-        policy: { kind: 'NetworkPolicy', namespace: 'default', name: `p${i}`, tier: 'default', ingress: [rule], egress: [] },
+        policy: {
+          kind: 'NetworkPolicy',
+          namespace: 'default',
+          name: `p${i}`,
+          tier: 'default',
+          ingress: [rule],
+          egress: [],
+        },
       },
     ];
   }).flat();
@@ -62,7 +78,11 @@ async function filteredPath(count: number, shape: Shape): Promise<Path> {
   const rig = new NodeRig(['client', 'server'], []);
   const driver = rig.node.run(() => new NftablesDriver(rig.driverOptions));
   const port = firstPort + count;
-  const profile = { missing: false, ingress: [{ action: 'allow', src: any, dst: any }], egress: [{ action: 'allow', src: any, dst: any }] } as const;
+  const profile = {
+    missing: false,
+    ingress: [{ action: 'allow', src: any, dst: any }],
+    egress: [{ action: 'allow', src: any, dst: any }],
+  } as const;
   const ids = Array.from({ length: count }, (_, i) => `NetworkPolicy/default/p${i}` as KeyPath);
   const endpoint = (name: string, policed: boolean): DataplaneMessage => ({
     kind: 'endpoint-update',
@@ -103,9 +123,14 @@ async function plainPath(): Promise<Path> {
 
 async function serve(rig: NodeRig, port: number, driver?: AsyncDisposable): Promise<Path> {
   const client = rig.workload('client').netns;
-  client.run(() => execFileSync('sysctl', ['-qw', 'net.ipv4.ip_local_port_range=1024 65000', 'net.ipv4.tcp_tw_reuse=1']));
-  if (driver) rig.node.run(() => execFileSync('sysctl', ['-qw', 'net.netfilter.nf_conntrack_tcp_timeout_time_wait=1']));
-  const server: ChildProcess = rig.workload('server').netns.spawn(program, ['server', String(port)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  client.run(() =>
+    execFileSync('sysctl', ['-qw', 'net.ipv4.ip_local_port_range=1024 65000', 'net.ipv4.tcp_tw_reuse=1']),
+  );
+  if (driver)
+    rig.node.run(() => execFileSync('sysctl', ['-qw', 'net.netfilter.nf_conntrack_tcp_timeout_time_wait=1']));
+  const server: ChildProcess = rig
+    .workload('server')
+    .netns.spawn(program, ['server', String(port)], { stdio: ['ignore', 'pipe', 'inherit'] });
   if (server.stdout) await once(server.stdout, 'data');
   return {
     client,
@@ -122,7 +147,11 @@ async function serve(rig: NodeRig, port: number, driver?: AsyncDisposable): Prom
 
 /** CPU time that the machine spent at work, in microseconds: all of /proc/stat but idle and iowait; 100 ticks a second. */
 function busyMicroseconds(): number {
-  const fields = (readFileSync('/proc/stat', 'utf8').split('\n')[0] ?? '').trim().split(/\s+/).slice(1, 9).map(Number);
+  const fields = (readFileSync('/proc/stat', 'utf8').split('\n')[0] ?? '')
+    .trim()
+    .split(/\s+/)
+    .slice(1, 9)
+    .map(Number);
   return fields.reduce((sum, ticks, i) => (i === 3 || i === 4 ? sum : sum + ticks), 0) * 10_000;
 }
 
@@ -163,7 +192,13 @@ const ratio = (of: 'rr' | 'crr', variant: (typeof paths)[number]) =>
   median(variant[of].map((value, i) => value / (plain?.[of][i] ?? Number.NaN)));
 printTable(`What the nftables data plane costs (${rounds} rounds, medians)`, [
   ['path', 'us per round trip', 'ratio', 'us per connection', 'ratio'],
-  ...paths.map((variant) => [variant.name, median(variant.rr), ratio('rr', variant), median(variant.crr), ratio('crr', variant)]),
+  ...paths.map((variant) => [
+    variant.name,
+    median(variant.rr),
+    ratio('rr', variant),
+    median(variant.crr),
+    ratio('crr', variant),
+  ]),
 ]);
 for (const { path } of paths) await path[Symbol.asyncDispose]();
 rmSync(folder, { recursive: true });

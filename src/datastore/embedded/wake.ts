@@ -9,12 +9,15 @@ import { basename, dirname } from 'node:path';
 import type { Database } from './schema.ts';
 
 const pollMs = 200;
+/** Waits between looks after an event; together as long as the slowest sync we saw, then the poll takes over. */
+const visibleAfterMs: readonly number[] = [1, 1, 1, 2, 2, 4, 4, 8, 8, 16, 16, 32];
 
 export class WakeUp {
   readonly #db: Database;
   readonly #watcher: FSWatcher;
   readonly #poll: NodeJS.Timeout;
   #version: number;
+  #retry: NodeJS.Timeout | undefined;
   #waiting = new Set<() => void>();
 
   constructor(file: string, db: Database) {
@@ -23,7 +26,7 @@ export class WakeUp {
     const walName = `${basename(file)}-wal`;
     // the folder, not the log: SQLite removes and makes the log anew when its last connection closes
     this.#watcher = watch(dirname(file), { persistent: false }, (_event, name) => {
-      if (name === walName) this.local();
+      if (name === walName) this.#lookUntilVisible(0);
     });
     // without inotify (watch limit reached, folder gone) the poll still serves
     this.#watcher.on('error', () => this.#watcher.close());
@@ -50,15 +53,28 @@ export class WakeUp {
 
   close(): void {
     clearInterval(this.#poll);
+    clearTimeout(this.#retry);
     this.#watcher.close();
     this.local();
   }
 
-  #look(): void {
+  /**
+   * The event tells of bytes in the log; the commit becomes visible only after they were synced to disk and the shared
+   * index, which no event tells of, was moved on. So look again, a little later each time.
+   */
+  #lookUntilVisible(attempt: number): void {
+    clearTimeout(this.#retry);
+    if (this.#look() || attempt === visibleAfterMs.length) return;
+    this.#retry = setTimeout(() => this.#lookUntilVisible(attempt + 1), visibleAfterMs[attempt]);
+  }
+
+  /** @returns whether another connection committed since the last look. */
+  #look(): boolean {
     const version = this.#readVersion();
-    if (version === this.#version) return;
+    if (version === this.#version) return false;
     this.#version = version;
     this.local();
+    return true;
   }
 
   /** Changes when another connection commits. https://www.sqlite.org/pragma.html#pragma_data_version */
