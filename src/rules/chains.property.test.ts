@@ -191,6 +191,7 @@ function machineFor(state: DataplaneState, endpoint: ReturnType<typeof stateOf>[
         footprint: list.footprint,
         commutes: list.commutes,
         passes: list.passes,
+        only: list.only,
       };
     },
     profileChain: (name) => chainName('pr', '', [name]),

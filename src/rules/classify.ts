@@ -23,6 +23,8 @@ export interface Item {
   /** It can allow or do nothing: no deny, pass or log. */
   readonly commutes: boolean;
   readonly steps: readonly Step[];
+  /** The same where the packet's protocol and destination port are known to lie in the footprint. */
+  readonly cellSteps: readonly Step[];
 }
 
 /** Fewer neighbours than this are cheaper to walk than to look up. */
@@ -110,7 +112,7 @@ function buildCells(scope: readonly string[], cut: readonly CutCell[]): { steps:
   const chains = new Map<string, Chain>();
   const cells = cut.map(({ protocol, ports, items }): Cell => {
     const name = chainName('c', '', [...scope, ...items.map((item) => item.id)]);
-    chains.set(name, { name, steps: items.flatMap((item) => item.steps) });
+    chains.set(name, { name, steps: items.flatMap((item) => item.cellSteps) });
     return { protocol, ports, chain: name };
   });
   if (cells.length === 0) return { steps: [], chains: [] };

@@ -37,6 +37,8 @@ export interface RuleListChains {
   /** No rule can do anything but allow. */
   readonly commutes: boolean;
   readonly passes: boolean;
+  /** The one rule, for lists of one: so short that it may stand where others would jump to it. */
+  readonly only: ChainRule | null;
 }
 
 export function ruleListChains(
@@ -51,8 +53,22 @@ export function ruleListChains(
     chains: [{ name: owner.chain, steps }, ...chains],
     footprint: joinFootprints(items.map((item) => item.footprint)),
     commutes: items.every((item) => item.commutes),
+    only: onlyRule(items),
     passes: rules.some((resolved) => resolved.action === 'pass') && owner.onPass === 'mark',
   };
+}
+
+function onlyRule(items: readonly RuleItem[]): ChainRule | null {
+  const [first, ...others] = items.flatMap((item) => item.steps);
+  return first?.kind === 'rule' && others.length === 0 && !items.some((item) => item.returns) ? first : null;
+}
+
+/** What is left of a rule where protocol and destination port are known: a cell of the cut says them. */
+export function withoutPort(step: ChainRule): ChainRule {
+  const known = (match: Match) =>
+    (match.kind === 'protocol' && !match.negate) ||
+    (match.kind === 'ports' && match.side === 'dst' && !match.negate);
+  return { ...step, match: step.match.filter((match) => !known(match)) };
 }
 
 interface RuleItem extends Item {
@@ -78,6 +94,8 @@ function itemOf(
       commutes: resolved.action === 'allow',
       returns: resolved.action === 'pass',
       steps,
+      // several steps are alternatives, each of which may be meant for other ports
+      cellSteps: steps.length === 1 ? steps.map(withoutPort) : steps,
     },
   ];
 }

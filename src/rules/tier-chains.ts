@@ -9,9 +9,10 @@
  */
 import type { Direction, ResolvedEndpoint, ResolvedTier } from '../contract/dataplane.ts';
 import type { KeyPath } from '../lib/brand.ts';
-import { type Chain, rule, type Step } from './chain.ts';
+import { type Chain, type ChainRule, rule, type Step } from './chain.ts';
 import { classify, type Item } from './classify.ts';
 import { chainName } from './names.ts';
+import { withoutPort } from './policy-chains.ts';
 
 /** What a tier's chain must know of a policy's: how to reach it and what it may do. */
 export interface PolicyInList {
@@ -20,6 +21,8 @@ export interface PolicyInList {
   readonly footprint: Item['footprint'];
   readonly commutes: boolean;
   readonly passes: boolean;
+  /** Its one rule, if it has but one. */
+  readonly only: ChainRule | null;
 }
 
 export interface ListSources {
@@ -75,7 +78,7 @@ function itemOf(policy: PolicyInList, next: string): Item {
   const { id, chain, footprint, commutes } = policy;
   const steps: Step[] = [rule([], { kind: 'jump', chain })];
   if (policy.passes) steps.push(rule([{ kind: 'mark', mark: 'passed' }], { kind: 'goto', chain: next }));
-  return { id, footprint, commutes, steps };
+  return { id, footprint, commutes, steps, cellSteps: policy.only ? [withoutPort(policy.only)] : steps };
 }
 
 function endOfTier(tier: ResolvedTier, direction: Direction, next: string): Step {

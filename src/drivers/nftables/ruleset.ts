@@ -49,7 +49,7 @@ const hooks: ReadonlyMap<string, BaseHook> = new Map(
   ]),
 );
 
-type Outline = Pick<PolicyInList, 'footprint' | 'commutes' | 'passes'>;
+type Outline = Pick<PolicyInList, 'footprint' | 'commutes' | 'passes' | 'only'>;
 
 export class FamilyRuleset {
   readonly family: Family;
@@ -221,10 +221,10 @@ export class FamilyRuleset {
 
   /** @returns whether lists that hold the policy must be rendered anew. */
   #outline(owner: string, direction: Direction, list: RuleListChains): boolean {
-    const { footprint, commutes, passes } = list;
+    const { footprint, commutes, passes, only } = list;
     const key = outlineKey(owner, direction);
     const before = JSON.stringify(this.#outlines.get(key));
-    this.#outlines.set(key, { footprint, commutes, passes });
+    this.#outlines.set(key, { footprint, commutes, passes, only });
     return before !== JSON.stringify(this.#outlines.get(key));
   }
 
