@@ -53,15 +53,14 @@ export function calicoPolicyIn(world: World, i: number): Resource {
   };
 }
 
-/** A profile that some namespace's pods use when the namespace is not stored. */
-export function profileIn(world: World): Resource {
+export function profileIn(world: World, name: string): Resource {
   const { random } = world;
   const rules = () => random.times(0, 3, () => rule(world));
   return {
     apiVersion: 'projectcalico.org/v3',
     kind: 'Profile',
-    metadata: { name: 'custom' },
-    spec: { ingress: rules(), egress: rules(), labelsToApply: { app: 'a' } },
+    metadata: { name },
+    spec: { ingress: rules(), egress: rules(), labelsToApply: { app: 'a', 'pcns.team': 'x' } },
   };
 }
 

@@ -57,14 +57,14 @@ export function generateCluster(random: Random, plan: ClusterPlan): Cluster {
   const pods = random.some(plan.pods, Math.min(3, plan.pods.length), plan.pods.length);
   const made = pods.map((place) => podAt(random, place));
   const resources = [
-    ...namespaces.filter(() => random.chance(0.95)).map((name) => namespace(random, name)),
+    ...namespaces.filter(() => random.chance(0.94)).map((name) => namespace(random, name)),
+    ...(random.chance(0.1) ? [profileIn(world, 'nobodys')] : []),
     ...namespaces.flatMap((name) => accountsOf(random, name)),
     ...made.map(({ resource }) => resource),
     ...random.times(0, 4, (i) => networkSet(world, i)),
     ...tiers(random),
     ...random.times(0, world.isDense ? 12 : 6, (i) => calicoPolicyIn(world, i)),
     ...random.times(0, 3, (i) => kubernetesPolicyIn(world, i)),
-    ...(random.chance(0.2) ? [profileIn(world)] : []),
   ];
   return { resources: unique(resources), pods: pods.filter((_, i) => made[i]?.hasEndpoint === true) };
 }

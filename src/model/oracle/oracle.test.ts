@@ -130,6 +130,7 @@ test('oracle: a pod that no policy selects is open both ways, by its namespaceâ€
 test('oracle: profiles: a missing one denies; a stored one serves when none is derived', () => {
   const orphan = [pod('gray', 'a', '1'), pod('red', 'b', '2'), core('Namespace', 'red', {})];
   assert.deepEqual(told(ask([], 'a', 'b', {}, orphan).egress), ['kns.gray missing']);
+  // Under such a name nobody may store one, but pods have no other profiles.
   const stored = calico('Profile', 'kns.gray', {
     egress: [{ action: 'Log' }, { action: 'Allow', protocol: 'TCP' }],
   });

@@ -122,28 +122,23 @@ function podOwner(resource: Resource, all: readonly Resource[]): Owner {
   const account = textIn(fieldsIn(resource, 'spec'), 'serviceAccountName') || defaultAccount;
   const own = labelsIn(resource.metadata, 'labels');
   const free = [...own].filter(([key]) => !reservedPrefixes.some((prefix) => key.startsWith(prefix)));
+  const profiles = [`kns.${namespace}`, `ksa.${namespace}.${account}`];
   const labels = new Map([
-    ...serviceAccountLabels(namespace, account, all),
-    ...namespaceLabels(namespace, all),
+    ...profiles.toReversed().flatMap((profile) => [...labelsOfProfile(profile, all)]), // the first wins
     ...free,
     [namespaceLabel, namespace],
     [orchestratorLabel, 'k8s'],
     [serviceAccountLabel, account],
   ]);
-  const pod: Pod = {
-    namespace,
-    name: resource.metadata.name,
-    ownLabels: own,
-    ports: portsOf(resource),
-    profiles: [`kns.${namespace}`, `ksa.${namespace}.${account}`],
-  };
-  return { name: `Pod/${namespace}/${pod.name}`, labels, nets: podAddresses(resource), pod };
+  const { name } = resource.metadata;
+  const pod: Pod = { namespace, name, ownLabels: own, ports: portsOf(resource), profiles };
+  return { name: `Pod/${namespace}/${name}`, labels, nets: podAddresses(resource), pod };
 }
 
 function namespacedSet(resource: Resource, all: readonly Resource[]): Owner {
   const namespace = namespaceOf(resource);
   const labels = new Map([
-    ...namespaceLabels(namespace, all),
+    ...labelsOfProfile(`kns.${namespace}`, all),
     ...labelsIn(resource.metadata, 'labels'),
     [namespaceLabel, namespace],
   ]);
@@ -155,23 +150,21 @@ function namespacedSet(resource: Resource, all: readonly Resource[]): Owner {
   };
 }
 
-function namespaceLabels(name: string, all: readonly Resource[]): ReadonlyMap<string, string> {
-  const namespace = all.find((resource) => resource.kind === 'Namespace' && resource.metadata.name === name);
-  return namespace ? prefixed('pcns.', namespace) : new Map();
+/** Of the namespace or service account that the profile follows from, else of the stored profile. */
+function labelsOfProfile(profile: string, all: readonly Resource[]): ReadonlyMap<string, string> {
+  const stored = (kind: string, name: string) =>
+    all.find((resource) => resource.kind === kind && profile === name.replace('*', nameWithin(resource)));
+  const namespace = stored('Namespace', 'kns.*');
+  if (namespace) return prefixed('pcns.', namespace);
+  const account = stored('ServiceAccount', 'ksa.*');
+  if (account) return prefixed('pcsa.', account);
+  const written = stored('Profile', '*');
+  return written ? labelsIn(fieldsIn(written, 'spec'), 'labelsToApply') : new Map();
 }
 
-function serviceAccountLabels(
-  namespace: string,
-  name: string,
-  all: readonly Resource[],
-): ReadonlyMap<string, string> {
-  const account = all.find(
-    (resource) =>
-      resource.kind === 'ServiceAccount' &&
-      resource.metadata.name === name &&
-      namespaceOf(resource) === namespace,
-  );
-  return account ? prefixed('pcsa.', account) : new Map();
+function nameWithin(resource: Resource): string {
+  const { name } = resource.metadata;
+  return resource.kind === 'ServiceAccount' ? `${namespaceOf(resource)}.${name}` : name;
 }
 
 function prefixed(prefix: string, resource: Resource): ReadonlyMap<string, string> {
