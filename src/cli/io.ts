@@ -29,6 +29,8 @@ export interface InputFile {
   readonly text: string;
 }
 
+/** How faults and origins name standard input. */
+export const stdinName = '<stdin>';
 const manifestName = /\.(ya?ml|json)$/;
 
 /**
@@ -38,7 +40,7 @@ const manifestName = /\.(ya?ml|json)$/;
  */
 export function readInputs(paths: readonly string[], recursive: boolean, io: Io): readonly InputFile[] {
   return paths.flatMap((path) => {
-    if (path === '-') return [{ name: '<stdin>', text: io.readStdin() }];
+    if (path === '-') return [{ name: stdinName, text: io.readStdin() }];
     const found = statSync(path, { throwIfNoEntry: false });
     if (!found) throw new NotFoundError(`cannot read ${path}: no such file or directory`);
     return found.isDirectory()

@@ -14,18 +14,40 @@ import { UsageError } from '../lib/errors.ts';
 import { isFilterable, Told } from './command.ts';
 import { register as agent } from './commands/agent.ts';
 import { register as announced } from './commands/announced.ts';
+import { register as apply } from './commands/apply.ts';
+import { register as convert } from './commands/convert.ts';
+import { register as create } from './commands/create.ts';
+import { register as remove } from './commands/delete.ts';
 import { register as explain } from './commands/explain.ts';
+import { register as get } from './commands/get.ts';
 import { register as lab } from './commands/lab.ts';
 import { register as policy } from './commands/policy.ts';
 import { register as probe } from './commands/probe.ts';
+import { register as replace } from './commands/replace.ts';
 import { register as selector } from './commands/selector.ts';
+import { register as validate } from './commands/validate.ts';
 import { type ExitCode, errorText, exitCodeOf, exitCodes } from './exit.ts';
 import { type Io, processIo } from './io.ts';
 
 type Register = (program: Command, io: Io) => void;
 
 /** In the order in which the help lists them; a new command is one line here. */
-const commands: readonly Register[] = [lab, probe, explain, policy, selector, agent, announced];
+const commands: readonly Register[] = [
+  apply,
+  create,
+  replace,
+  remove,
+  get,
+  validate,
+  convert,
+  lab,
+  probe,
+  explain,
+  policy,
+  selector,
+  agent,
+  announced,
+];
 
 /** @param argv - without the interpreter and the script. */
 export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {

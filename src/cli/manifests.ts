@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Manifests behind `-f`, read and validated as a whole: one fault anywhere, and nothing of it is used. */
 import { InvalidError, UsageError } from '../lib/errors.ts';
-import { readManifest } from '../model/manifest.ts';
+import { type Manifest, readManifest } from '../model/manifest.ts';
 import type { Resource } from '../model/types.ts';
 import { type Io, readInputs } from './io.ts';
 
@@ -13,12 +13,17 @@ export interface ManifestOptions {
 
 /** @throws {UsageError} without `-f`. @throws {InvalidError} with every fault of every file. @throws {NotFoundError} */
 export async function readManifests(options: ManifestOptions, io: Io): Promise<readonly Resource[]> {
-  if (!options.file || options.file.length === 0) throw new UsageError('want -f FILE, a directory or -');
-  const namespace = options.namespace === undefined ? {} : { namespace: options.namespace };
-  const read = readInputs(options.file, options.recursive ?? false, io).map((input) =>
-    readManifest(input.name, input.text, namespace),
-  );
+  const read = await checkManifests(options, io);
   const faults = read.flatMap((manifest) => manifest.faults);
   if (faults.length > 0) throw new InvalidError(`${faults.length} faults in manifests`, faults);
   return read.flatMap((manifest) => manifest.resources.map(({ resource }) => resource));
+}
+
+/** The same, faults and valid resources side by side. @throws {UsageError} {NotFoundError} */
+export async function checkManifests(options: ManifestOptions, io: Io): Promise<readonly Manifest[]> {
+  if (!options.file || options.file.length === 0) throw new UsageError('want -f FILE, a directory or -');
+  const namespace = options.namespace === undefined ? {} : { namespace: options.namespace };
+  return readInputs(options.file, options.recursive ?? false, io).map((input) =>
+    readManifest(input.name, input.text, namespace),
+  );
 }

@@ -107,11 +107,16 @@ function withKept(written: Resource, before: Resource): Resource {
     written.kind === 'Pod' && node !== '' && memberAt(written, 'spec', 'nodeName') === undefined;
   const spec = keepsNode ? { spec: { ...(memberAt(written, 'spec') as object), nodeName: node } } : {};
   const kept: Resource = { ...written, ...spec, ...status };
-  const origin = before.metadata.annotations?.[originAnnotation];
-  if (readOrigin(written)?.file !== stdinName || origin === undefined) return kept;
-  const annotations = { ...kept.metadata.annotations, [originAnnotation]: origin };
-  const asBefore = { ...kept, metadata: { ...kept.metadata, annotations } };
+  if (readOrigin(written)?.file !== stdinName) return kept;
+  const asBefore = withOrigin(kept, before.metadata.annotations?.[originAnnotation]);
   return sameValue(comparable(asBefore), comparable(before)) ? asBefore : kept;
+}
+
+function withOrigin(resource: Resource, origin: string | undefined): Resource {
+  const { annotations: { [originAnnotation]: _, ...others } = {}, ...metadata } = resource.metadata;
+  const annotations = origin === undefined ? others : { ...others, [originAnnotation]: origin };
+  const isEmpty = Object.keys(annotations).length === 0;
+  return { ...resource, metadata: isEmpty ? metadata : { ...metadata, annotations } };
 }
 
 function comparable(resource: Resource): Resource {

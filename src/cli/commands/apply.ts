@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+/** `muslin apply -f`: make what is stored as the manifests say; all of it or nothing. */
+import type { Command } from 'commander';
+import type { Io } from '../io.ts';
+import { registerWrite } from '../write-options.ts';
+
+export function register(program: Command, io: Io): void {
+  registerWrite(program, io, 'apply', 'create or change objects as manifests say, all of them or none');
+}
