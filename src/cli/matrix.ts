@@ -23,9 +23,14 @@ export function matrixText(names: readonly string[], squares: readonly Square[])
   const cell = Math.max(2, String(names.length).length) + 1;
   const across = names.map((_, i) => String(i + 1).padStart(cell)).join('');
   const header = [`${''.padStart(4)} ${'FROM'.padEnd(width)}`, ...squares.map(() => across)].join('  ');
-  const titles = [''.padEnd(width + 5), ...squares.map(({ title }) => ` ${title}`.padEnd(across.length))].join('  ');
+  const titles = [
+    ''.padEnd(width + 5),
+    ...squares.map(({ title }) => ` ${title}`.padEnd(across.length)),
+  ].join('  ');
   const rows = names.map((name, from) => {
-    const blocks = squares.map((_, i) => names.map((__, to) => fieldText(squares, i, from, to).padStart(cell)).join(''));
+    const blocks = squares.map((_, i) =>
+      names.map((__, to) => fieldText(squares, i, from, to).padStart(cell)).join(''),
+    );
     return [`${String(from + 1).padStart(4)} ${name.padEnd(width)}`, ...blocks].join('  ').trimEnd();
   });
   return `${[titles.trimEnd(), header, ...rows, legend(names, squares)].join('\n')}\n`;
@@ -49,6 +54,8 @@ function legend(names: readonly string[], squares: readonly Square[]): string {
       anyDiffers ||= differs(squares, from, to);
     }
   }
-  const parts = (Object.keys(meanings) as Field[]).filter((field) => used.has(field)).map((field) => meanings[field]);
+  const parts = (Object.keys(meanings) as Field[])
+    .filter((field) => used.has(field))
+    .map((field) => meanings[field]);
   return [...parts, ...(anyDiffers ? ['! differs from what the policy says'] : [])].join('   ');
 }

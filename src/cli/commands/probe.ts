@@ -131,9 +131,14 @@ async function print(
     const rows = results.map((result, i) => rowOf(result, expected ? (expected[i] ?? false) : null));
     return io.out(tableText([header, ...rows]));
   }
-  const byPair = new Map(results.map((result, i) => [`${result.from} ${result.to}`, { result, expected: expected?.[i] }]));
+  const byPair = new Map(
+    results.map((result, i) => [`${result.from} ${result.to}`, { result, expected: expected?.[i] }]),
+  );
   const pair = (from: number, to: number) => byPair.get(`${names[from]} ${names[to]}`);
-  const square = (title: string, reached: (found: NonNullable<ReturnType<typeof pair>>) => boolean | undefined): Square => ({
+  const square = (
+    title: string,
+    reached: (found: NonNullable<ReturnType<typeof pair>>) => boolean | undefined,
+  ): Square => ({
     title,
     field: (from, to) => {
       const found = pair(from, to);
@@ -142,7 +147,12 @@ async function print(
     },
   });
   const measured = square('measured with packets', ({ result }) => result.allowed);
-  io.out(matrixText(names, expected ? [measured, square('compiled policy', (found) => found.expected)] : [measured]));
+  io.out(
+    matrixText(
+      names,
+      expected ? [measured, square('compiled policy', (found) => found.expected)] : [measured],
+    ),
+  );
 }
 
 function rowOf(result: PairResult, expected: boolean | null): readonly string[] {
