@@ -2,9 +2,9 @@
 /** Which store and which lab a command works on: `--datastore`, MUSLIN_DATASTORE, or the running lab's. */
 import { existsSync } from 'node:fs';
 import { EmbeddedStore } from '../datastore/embedded/store.ts';
-import { readSpec } from '../lab/control.ts';
 import { defaultLabFolder, LabLayout } from '../lab/layout.ts';
 import type { LabSpec } from '../lab/spec.ts';
+import { readSpec } from '../lab/spec-file.ts';
 import { NotFoundError, UnavailableError } from '../lib/errors.ts';
 import type { Io } from './io.ts';
 

@@ -26,7 +26,7 @@ import { MNT_DETACH } from '../kernel/sys/constants.ts';
 import { sys } from '../kernel/sys/open.ts';
 import { familyOf } from '../lib/address.ts';
 import type { Revision } from '../lib/brand.ts';
-import { AlreadyExistsError, NotFoundError, TimeoutError, UnavailableError } from '../lib/errors.ts';
+import { AlreadyExistsError, TimeoutError, UnavailableError } from '../lib/errors.ts';
 import type { Resource, ResourceKey } from '../model/types.ts';
 import { removeFabric } from './fabric.ts';
 import { cliEntry, type LabLayout } from './layout.ts';
@@ -64,14 +64,6 @@ export function isRunning(layout: LabLayout): boolean {
     existsSync(layout.daemonPid) &&
     processesOf(layout).includes(Number(readFileSync(layout.daemonPid, 'utf8')))
   );
-}
-
-/** @throws {NotFoundError} when no lab runs in that folder. */
-export function readSpec(layout: LabLayout): LabSpec {
-  if (!existsSync(layout.specFile)) {
-    throw new NotFoundError(`no lab runs in ${layout.folder}; start one with: muslin lab up`);
-  }
-  return JSON.parse(readFileSync(layout.specFile, 'utf8')) as LabSpec;
 }
 
 export interface NodeStatus {
