@@ -15,6 +15,6 @@ Try next:
   ./muslin explain --from ops/ci --to payments/ledger --port 9000
   ./muslin get networkpolicies -A -o wide
   ./muslin lab exec shop/web-1 -- ip route
-  ./muslin delete -f examples/demo/policies/security-tier.yaml && ./muslin probe --from ops/ci
+  ./muslin delete -f examples/demo/policies/security-tier.yaml && ./muslin probe --from ops/ci --against-policy
   ./muslin lab status        (and when you have seen enough: make lab-down)
 NEXT

@@ -35,7 +35,7 @@ export interface StatusReport {
   readonly enforcedRevision: string;
   readonly openEndpoints: readonly string[];
   readonly failures: readonly ApplyFailure[];
-  /** Stored resources that are invalid and count as absent. */
+  /** Stored resources that are not in force as written: invalid, hence absent, or asking for what is not supported yet. */
   readonly invalid: readonly { readonly resource: string; readonly faults: readonly Fault[] }[];
   readonly applies: number;
 }
@@ -146,7 +146,7 @@ export class AgentStatus implements BatchListener {
       return;
     }
     this.#invalid.set(resource, faults);
-    this.#log.warn({ resource, faults }, 'a stored resource is invalid and counts as absent');
+    this.#log.warn({ resource, faults }, 'a stored resource is not in force as written');
   }
 
   #onStart(): void {

@@ -23,9 +23,9 @@ export function labLayout(options: PlaceOptions, io: Io): LabLayout {
   return new LabLayout(options.lab ?? defaultLabFolder(io.env));
 }
 
-/** @throws {UnavailableError} when there is neither a store nor a lab. */
+/** What the command line names wins over the environment. @throws {UnavailableError} when there is neither a store nor a lab. */
 export function findPlace(options: PlaceOptions, io: Io): Place {
-  const file = options.datastore ?? io.env.MUSLIN_DATASTORE;
+  const file = options.datastore ?? (options.lab === undefined ? io.env.MUSLIN_DATASTORE : undefined);
   if (file !== undefined) return { file, lab: null };
   const layout = labLayout(options, io);
   if (!existsSync(layout.specFile)) {

@@ -22,9 +22,7 @@ export function statusText(rows: readonly NodeStatus[]): string {
 function problemsOf({ node, agent, reason }: NodeStatus): readonly string[] {
   if (!agent) return [`${node}: the agent does not answer: ${reason}`];
   const invalid = agent.invalid.flatMap(({ resource, faults }) =>
-    faults.map(
-      (fault) => `${node}: ${resource} is invalid and counts as absent: ${fault.path}: ${fault.message}`,
-    ),
+    faults.map((fault) => `${node}: ${resource} is not in force as written: ${fault.path}: ${fault.message}`),
   );
   return [...agent.reasons.map((text) => `${node}: ${text}`), ...invalid];
 }

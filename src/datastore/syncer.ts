@@ -11,9 +11,9 @@
 import type { Datastore, Stored, Syncer, SyncerSink, WatchEvent } from '../contract/datastore.ts';
 import type { Revision } from '../lib/brand.ts';
 import { AppError, type Fault } from '../lib/errors.ts';
+import { builtinUpdates } from '../model/builtin.ts';
 import { keyPath } from '../model/kinds.ts';
 import type { ResourceKey, Update } from '../model/types.ts';
-import { builtinUpdates } from '../model/builtin.ts';
 import { updatesOf } from '../model/updates.ts';
 
 export interface SyncerOptions {

@@ -93,7 +93,7 @@ export const kinds: readonly KindRow[] = [
     columns: [
       {
         title: 'POD-SELECTOR',
-        cell: (resource) => JSON.stringify(memberAt(resource, 'spec', 'podSelector') ?? {}),
+        cell: (resource) => podSelectorCell(memberAt(resource, 'spec', 'podSelector')),
       },
       { title: 'TYPES', wide: true, cell: (resource) => listAt(resource, 'spec', 'policyTypes').join(',') },
     ],
@@ -221,6 +221,23 @@ export function keyPath(key: ResourceKey): KeyPath {
 /** For kinds of the graph that no resource has, too: `WorkloadEndpoint/default/web-0`. */
 export function pathOf(kind: string, namespace: string | undefined, name: string): KeyPath {
   return (namespace === undefined ? `${kind}/${name}` : `${kind}/${namespace}/${name}`) as KeyPath;
+}
+
+/** As kubectl prints label selectors: metav1.FormatLabelSelector. */
+function podSelectorCell(selector: unknown): string {
+  const labels = [...textMapAt(selector, 'matchLabels')].map(([key, value]) => `${key}=${value}`).sort();
+  const expressions = listAt(selector, 'matchExpressions').map((each) => {
+    const key = textAt(each, 'key');
+    const values = `(${listAt(each, 'values').join(',')})`;
+    const forms: { readonly [operator: string]: string } = {
+      In: `${key} in ${values}`,
+      NotIn: `${key} notin ${values}`,
+      Exists: key,
+      DoesNotExist: `!${key}`,
+    };
+    return forms[textAt(each, 'operator')] ?? '?';
+  });
+  return [...labels, ...expressions].join(',') || '<none>';
 }
 
 function namesOf(row: KindRow): string[] {

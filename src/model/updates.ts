@@ -136,7 +136,7 @@ function convert(key: ResourceKey, resource: Resource): Converted {
     case 'Tier':
       return whole({ kind: 'Tier', path, value: tier(resource) });
     case 'IPPool':
-      return whole({ kind: 'IPPool', path, value: pool(resource) });
+      return { updates: [{ kind: 'IPPool', path, value: pool(resource) }], faults: poolFaults(resource) };
     case 'Node':
       return whole({ kind: 'Node', path, value: node(resource) });
     default:
@@ -247,6 +247,19 @@ function netOf(text: string): Cidr[] {
   const address = tryParseAddress(text);
   const cidr = address ? hostCidr(address) : tryParseCidr(text);
   return cidr ? [cidr] : [];
+}
+
+/** What a pool may ask for and no data plane of ours does yet. */
+function poolFaults(resource: Resource): readonly Fault[] {
+  const asked = [
+    ['natOutgoing', memberAt(resource, 'spec', 'natOutgoing') === true],
+    ...['ipipMode', 'vxlanMode'].map(
+      (mode) => [mode, !['', 'Never'].includes(textAt(resource, 'spec', mode))] as const,
+    ),
+  ] as const;
+  return asked.flatMap(([field, isAsked]) =>
+    isAsked ? [{ path: `spec.${field}`, message: 'not supported yet: it has no effect' }] : [],
+  );
 }
 
 function pool(resource: Resource): IPPoolValue | null {

@@ -56,7 +56,7 @@ export function staticChains(family: Family, options: StaticOptions): readonly C
     { name: hookChains.forward, steps: [established(), from, unknown('src'), to, unknown('dst')] },
     {
       name: hookChains.input,
-      steps: [established(), ...neighbourDiscovery(family, options), toHost(), from, unknown('src')],
+      steps: [established(), ...neighbourDiscovery(family, options), toHost(options), from, unknown('src')],
     },
     {
       name: hookChains.output,
@@ -112,8 +112,11 @@ function neighbourDiscovery(family: Family, options: StaticOptions): readonly Ch
 }
 
 /** Input meets the same egress chains as forward; the mark tells `x-allowed` which way the packet goes on. */
-function toHost(): ChainRule {
-  return rule([], { kind: 'set-mark', mark: 'to-host' });
+function toHost(options: StaticOptions): ChainRule {
+  return rule([{ kind: 'interface-prefix', side: 'src', prefix: options.interfacePrefix }], {
+    kind: 'set-mark',
+    mark: 'to-host',
+  });
 }
 
 function ifToHost(): ChainRule {

@@ -60,7 +60,14 @@ async function evalForPeople(options: EvalOptions, io: Io): Promise<void> {
   if (options.rules) return evalRules(options, io);
   const { readManifests } = await import('../manifests.ts');
   const { clusterOf } = await import('../evaluators/cluster.ts');
-  const cluster = clusterOf(await readManifests(options, io));
+  const resources = await readManifests(options, io);
+  const cluster = clusterOf(resources);
+  const placed = new Set([...cluster.state.endpoints.values()].map((endpoint) => endpoint.name));
+  for (const { kind, metadata } of resources) {
+    const name = `${metadata.namespace}/${metadata.name}`;
+    if (kind === 'Pod' && !placed.has(name))
+      io.note(`warning: pod ${name} is left out: it has no address (status.podIP)`);
+  }
   const { faultText } = await import('../exit.ts');
   for (const fault of cluster.faults) io.note(faultText(fault).replace('error:', 'warning:'));
   if (options.from !== undefined || options.to !== undefined) return evalOne(cluster.state, options, io);

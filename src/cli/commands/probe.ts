@@ -57,9 +57,10 @@ async function probe(options: ProbeOptions, io: Io): Promise<void> {
       pods.map(({ namespace, name }) => `${namespace}/${name}`),
       io,
     );
-  const differing = expected ? results.filter((result, i) => result.allowed !== expected[i]).length : 0;
-  if (differing === 0) return;
-  io.note(`${differing} of ${results.length} pairs differ from policy`);
+  if (!expected) return;
+  const differing = results.filter((result, i) => result.allowed !== expected[i]).length;
+  if (differing === 0) return io.note(`packets and policy agree on all ${results.length} pairs`);
+  io.note(`packets and policy differ on ${differing} of ${results.length} pairs`);
   throw new Told(exitCodes.problems);
 }
 

@@ -105,7 +105,8 @@ export class Guards {
       try {
         changed += make(parseIfName(name), ifIndex);
       } catch (error) {
-        this.#interfaces.forget(); // most often it went meanwhile
+        this.#interfaces.forget();
+        if (this.#interfaces.indexOf(name) !== ifIndex) continue; // it went meanwhile, and no failure is that
         failed.push({
           table: 'guards',
           key: name,

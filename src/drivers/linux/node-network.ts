@@ -71,8 +71,16 @@ export class NodeNetwork implements Disposable {
     });
     return {
       changed: reports.reduce((sum, report) => sum + report.changed, 0),
-      failed: reports.flatMap((report) => report.failed),
+      failed: this.#stillWanted(reports.flatMap((report) => report.failed)),
     };
+  }
+
+  /** A route is refused when its link went since links were listed, and then nobody wants it any more. */
+  #stillWanted(failed: readonly ApplyFailure[]): ApplyFailure[] {
+    if (failed.length === 0) return [];
+    this.interfaces.forget();
+    const wanted = this.#wanted();
+    return failed.filter(({ key }) => wanted.has(key as Cidr));
   }
 
   [Symbol.dispose](): void {

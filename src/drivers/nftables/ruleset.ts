@@ -294,5 +294,5 @@ function outlineKey(owner: string, direction: Direction): string {
 
 function listChainName(owner: string, direction: Direction): string {
   const prefix = `${owner[0] === 'e' ? 'w' : 'p'}${direction[0]}`;
-  return chainName(prefix, owner.slice(owner.lastIndexOf('/') + 1), [owner, direction]);
+  return chainName(prefix, owner.split(/[ /]/).at(-1) ?? '', [owner, direction]);
 }
