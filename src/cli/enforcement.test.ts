@@ -21,7 +21,9 @@ async function applyInLab(
   const names = numberedNodes(reasons.length);
   mkdirSync(dirname(layout.datastore), { recursive: true });
   writeFileSync(layout.specFile, JSON.stringify(labSpec(names, [])));
-  const servers = [await answering(layout.daemonSocket, 200, { revision: '5' })];
+  const servers = [
+    await answering(layout.daemonSocket, settled ? 200 : 503, { revision: settled ? '5' : null }),
+  ];
   for (const [i, name] of names.entries()) {
     mkdirSync(layout.nodeFolder(name), { recursive: true });
     const reason = reasons[i] ?? null;
@@ -59,6 +61,12 @@ test('nodes that do not follow are named with their reasons', async () => {
     /^node2 does not enforce it yet: kernel says no\nenforced on 1 of 2 nodes/,
   );
   assert.equal((await applyInLab(['slow'])).code, 9);
+});
+
+test('pods that were not made in time are not passed over', async () => {
+  const { code, notes } = await applyInLab([null], [], false);
+  assert.equal(code, 7);
+  assert.match(notes[0] ?? '', /^lab does not enforce it yet: pods were not made in time/);
 });
 
 test('--no-wait asks nobody', async () => {

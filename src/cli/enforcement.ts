@@ -37,7 +37,7 @@ export async function untilNodesEnforce(
   const { untilEnforced } = await import('../lab/control.ts');
   const { revision } = await store.list('Tier');
   const { milliseconds, late } = await untilEnforced(layout, spec, revision, timeoutMs);
-  const inForce = spec.nodes.length - late.length;
+  const inForce = spec.nodes.filter(({ name }) => !late.some(({ node }) => node === name)).length;
   for (const { node, reasons } of late) {
     io.note(`${node} does not enforce it yet: ${reasons.join('; ') || 'it gave no reason'}`);
   }

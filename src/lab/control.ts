@@ -81,7 +81,8 @@ export function labStatus(layout: LabLayout, spec: LabSpec): Promise<readonly No
 /**
  * Waits until every Pod of revision `revision` was made and every node enforces it and what the lab wrote of it.
  *
- * @returns milliseconds that it took, and the nodes that did not get there, with their reasons.
+ * @returns milliseconds that it took, and the nodes that did not get there, with their reasons; `lab` for Pods that were
+ *          not made.
  */
 export async function untilEnforced(
   layout: LabLayout,
@@ -109,7 +110,11 @@ export async function untilEnforced(
   const late = answers
     .filter((answer) => answer.status !== 204)
     .map(({ node, reasons }) => ({ node, reasons }));
-  return { milliseconds: performance.now() - start, late };
+  const unmade =
+    target === null
+      ? [{ node: 'lab', reasons: [`pods were not made in time; see ${layout.daemonLog}`] }]
+      : [];
+  return { milliseconds: performance.now() - start, late: [...unmade, ...late] };
 }
 
 /** @throws {UnavailableError} when nobody listens. */
