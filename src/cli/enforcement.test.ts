@@ -15,6 +15,7 @@ const namespace = 'apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n';
 async function applyInLab(
   reasons: readonly (string | null)[],
   args: readonly string[] = [],
+  settled = true,
 ): Promise<Outcome> {
   using cli = new CliSession();
   const layout = new LabLayout(`${cli.folder}/lab`);
