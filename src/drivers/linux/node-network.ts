@@ -71,16 +71,19 @@ export class NodeNetwork implements Disposable {
     });
     return {
       changed: reports.reduce((sum, report) => sum + report.changed, 0),
-      failed: this.#stillWanted(reports.flatMap((report) => report.failed)),
+      failed: this.#stillWanted(
+        wanted,
+        reports.flatMap((report) => report.failed),
+      ),
     };
   }
 
   /** A route is refused when its link went since links were listed, and then nobody wants it any more. */
-  #stillWanted(failed: readonly ApplyFailure[]): ApplyFailure[] {
+  #stillWanted(wanted: ReadonlyMap<string, RoutePath>, failed: readonly ApplyFailure[]): ApplyFailure[] {
     if (failed.length === 0) return [];
     this.interfaces.forget();
-    const wanted = this.#wanted();
-    return failed.filter(({ key }) => wanted.has(key as Cidr));
+    const now: ReadonlyMap<string, RoutePath> = this.#wanted();
+    return failed.filter(({ key }) => now.has(key) || !wanted.has(key));
   }
 
   [Symbol.dispose](): void {
