@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What the files in commands/ share: options that mean the same everywhere, filters, results that are no errors. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { ExitCode } from './exit.ts';
 import type { Io } from './io.ts';
 import type { Evaluator } from './ndjson.ts';
@@ -46,6 +46,11 @@ export function evaluating<Options extends object>(
     if (missing) command.error(`error: missing required argument '${missing.name()}'`);
     await action(options, ...command.args);
   });
+}
+
+/** For commands that print a text of their own, or JSON. */
+export function jsonOption(): Option {
+  return new Option('-o, --output <form>', 'for programs').choices(['json']);
 }
 
 /** The parent of `muslin policy eval` and the like; several files may add to one. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** `muslin explain`: why a packet passes or is dropped, tier by tier. */
 import type { Command } from 'commander';
+import { jsonOption } from '../command.ts';
 import type { Io } from '../io.ts';
 
 interface ExplainOptions {
@@ -23,7 +24,7 @@ export function register(program: Command, io: Io): void {
     .option('--port <number>', 'destination port')
     .option('--protocol <name>', 'TCP, UDP, SCTP, ICMP, ICMPv6 or a number', 'TCP')
     .option('--ip-version <4|6>', 'else the first that both have')
-    .option('-o, --output <form>', 'json')
+    .addOption(jsonOption())
     .option('--datastore <file>', "the embedded store; else the running lab's")
     .option('--lab <folder>', 'the lab; else MUSLIN_LAB or .lab in the clone')
     .action((options: ExplainOptions) => explainPair(options, io));

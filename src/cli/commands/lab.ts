@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** `muslin lab up|down|status|exec`: nodes and workloads as network namespaces of this machine. */
 import type { Command } from 'commander';
-import { group, Told } from '../command.ts';
+import { group, jsonOption, Told } from '../command.ts';
 import { exitCodes } from '../exit.ts';
 import type { Io } from '../io.ts';
 import { registerProbe } from './probe.ts';
@@ -40,7 +40,7 @@ export function register(program: Command, io: Io): void {
     .command('status')
     .description('say how each node is; exit 8 when one is not ready')
     .option(...labOption)
-    .option('-o, --output <form>', 'json')
+    .addOption(jsonOption())
     .action((options: LabOptions) => status(options, io));
   lab
     .command('exec')

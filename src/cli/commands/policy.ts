@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** `muslin policy eval|compile`: what policies do, without lab, root or datastore. */
 import type { Command } from 'commander';
-import { evaluating, group } from '../command.ts';
+import { evaluating, group, jsonOption } from '../command.ts';
 import type { Io } from '../io.ts';
 
 interface EvalOptions {
@@ -35,7 +35,7 @@ export function register(program: Command, io: Io): void {
     .option('--port <number>', 'destination port; for the table 80 if left out')
     .option('--protocol <name>', 'TCP, UDP, SCTP, ICMP or a number', 'TCP')
     .option('--rules', 'requests hold one compiled endpoint and one packet')
-    .option('-o, --output <form>', 'json');
+    .addOption(jsonOption());
   evaluating<EvalOptions>(evaluate, io, loadEvaluator, (options) => evalForPeople(options, io));
   const compile = policy
     .command('compile')

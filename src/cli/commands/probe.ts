@@ -2,7 +2,7 @@
 /** `muslin probe` (also `muslin lab probe`): who reaches whom, measured with real connections. */
 import type { Command } from 'commander';
 import type { PairOptions, PairResult } from '../../lab/pairs.ts';
-import { Told } from '../command.ts';
+import { jsonOption, Told } from '../command.ts';
 import { exitCodes } from '../exit.ts';
 import type { Io } from '../io.ts';
 import type { Square } from '../matrix.ts';
@@ -34,7 +34,7 @@ export function registerProbe(parent: Command, io: Io): void {
     .option('--ip-version <4|6>', "else that of the destination's first address")
     .option('--timeout <duration>', 'how long silence is waited out', '1s')
     .option('--against-policy', 'compare with what the compiled policy says; exit 8 where they differ')
-    .option('-o, --output <form>', 'json')
+    .addOption(jsonOption())
     .option('--lab <folder>', 'the lab; else MUSLIN_LAB or .lab in the clone')
     .action((options: ProbeOptions) => probe(options, io));
 }

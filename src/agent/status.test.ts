@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What "enforced" means: a revision counts once an apply that took up its messages succeeded, and not before. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { pino } from 'pino';
+import type { ApplyReport } from '../contract/dataplane.ts';
+import type { Revision } from '../lib/brand.ts';
+import { AgentStatus } from './status.ts';
+
+const ok: ApplyReport = { changed: 1, failed: [], openEndpoints: [] };
+const failed: ApplyReport = { ...ok, failed: [{ table: 't', key: 'k', message: 'no' }] };
+
+function rig() {
+  const config = {
+    node: 'n',
+    datastore: '',
+    socket: '',
+    bpf: '',
+    interfacePrefix: 'cali',
+    endpointToHost: 'drop',
+    logLevel: 'info',
+  } as const;
+  const status = new AgentStatus(config, pino({ enabled: false }));
+  const told = (revision: string) => status.ofSyncer().onRevision?.(revision as Revision);
+  const { onStart, onReport, onError } = status.ofApplies();
+  return {
+    status,
+    told,
+    start: () => onStart?.(),
+    report: onReport,
+    error: onError,
+    revision: () => status.report().enforcedRevision,
+  };
+}
+
+test('nothing is enforced before the first apply', () => {
+  const { status, told, revision } = rig();
+  told('5');
+  status.onFlush(0);
+  assert.equal(revision(), '0');
+  assert.equal(status.report().ready, false);
+});
+
+test('what was told while an apply ran is not in it', () => {
+  const { status, told, start, report, revision } = rig();
+  told('5');
+  status.onFlush(3);
+  start();
+  told('6');
+  status.onFlush(1);
+  report(ok);
+  assert.equal(revision(), '5');
+  start();
+  report(ok);
+  assert.equal(revision(), '6');
+});
+
+test('a change that concerns this node not at all is in force at once', () => {
+  const { status, told, start, report, revision } = rig();
+  told('5');
+  status.onFlush(1);
+  start();
+  report(ok);
+  told('9');
+  status.onFlush(0);
+  assert.equal(revision(), '9');
+});
+
+test('a failure holds the revision back and is a reason not to be ready', () => {
+  const { status, told, start, report, error, revision } = rig();
+  status.onStatus('in-sync');
+  told('5');
+  status.onFlush(1);
+  start();
+  report(failed);
+  told('6');
+  status.onFlush(0);
+  assert.equal(revision(), '0');
+  assert.deepEqual(status.report().reasons, ['t k: no']);
+  start();
+  error(new Error('lost'));
+  assert.match(status.report().reasons.join(), /lost/);
+  start();
+  report(ok);
+  assert.equal(revision(), '6');
+  assert.equal(status.report().ready, true);
+});
+
+test('waiting ends when the revision is in force, or with the time', async () => {
+  const { status, told, start, report } = rig();
+  const waiting = status.untilEnforced(5n, new AbortController().signal);
+  const cut = new AbortController();
+  const tooFar = status.untilEnforced(7n, cut.signal);
+  told('5');
+  status.onFlush(1);
+  start();
+  report(ok);
+  assert.equal(await waiting, true);
+  cut.abort();
+  assert.equal(await tooFar, false);
+});
