@@ -149,7 +149,8 @@ test('every folder imports only what its row allows', () => {
 test('pure folders import no node:*, and use neither clock nor randomness', () => {
   const faults = all.filter(({ from, to }) => layers[layerOf(from) ?? '']?.pure && to.startsWith('node:'));
   assert.deepEqual(faults, []);
-  const impure = /\bDate\.now\(|new Date\(\)|Math\.random\(|\bsetTimeout\(|\bprocess\.[a-z]|performance\.now\(/;
+  const impure =
+    /\bDate\.now\(|new Date\(\)|Math\.random\(|\bsetTimeout\(|\bprocess\.[a-z]|performance\.now\(/;
   const files = sources('src').filter((file) => {
     const path = relative(join(root, 'src'), file);
     return layers[layerOf(path) ?? '']?.pure && !isTest(path) && impure.test(readFileSync(file, 'utf8'));

@@ -35,15 +35,3 @@ export function unionOfRanges(ranges: readonly PortRange[]): PortRange[] {
   }
   return union;
 }
-
-/** What `ranges` leave of 0 to 65535. */
-export function complementOfRanges(ranges: readonly PortRange[]): PortRange[] {
-  const gaps: PortRange[] = [];
-  let next = 0;
-  for (const range of unionOfRanges(ranges)) {
-    if (range.first > next) gaps.push({ first: next, last: range.first - 1 });
-    next = range.last + 1;
-  }
-  if (next <= maxPort) gaps.push({ first: next, last: maxPort });
-  return gaps;
-}

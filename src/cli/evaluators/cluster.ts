@@ -5,7 +5,7 @@
  */
 import { compileFor } from '../../calc/compile.ts';
 import { tryParseAddress } from '../../lib/address.ts';
-import type { Address, KeyPath } from '../../lib/brand.ts';
+import type { Address } from '../../lib/brand.ts';
 import { type Fault, InvalidError, NotFoundError } from '../../lib/errors.ts';
 import { builtinUpdates } from '../../model/builtin.ts';
 import { keyOf, keyPath } from '../../model/kinds.ts';
@@ -123,8 +123,4 @@ function policiesOf(values: readonly unknown[]): readonly Resource[] {
       faults,
     );
   return resources;
-}
-
-export function endpointIds(state: DataplaneState): readonly KeyPath[] {
-  return [...state.endpoints.keys()].sort();
 }

@@ -9,9 +9,7 @@ export const NLMSG_DONE = 3;
 export const NLMSG_MIN_TYPE = 0x10;
 
 export const NLM_F_REQUEST = 0x1;
-export const NLM_F_MULTI = 0x2;
 export const NLM_F_ACK = 0x4;
-export const NLM_F_ECHO = 0x8;
 /** The dump was not consistent: something changed while it was read. */
 export const NLM_F_DUMP_INTR = 0x10;
 export const NLM_F_REPLACE = 0x100;

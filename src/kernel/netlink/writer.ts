@@ -207,6 +207,3 @@ export class NetlinkWriter {
     this.#view = new DataView(bytes.buffer);
   }
 }
-
-/** Bytes of one message beside its attributes. */
-export const messageOverhead: number = headerBytes;
