@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Encodes netlink messages, one after the other, into one growing buffer. */
-import { align4, attributeHeaderBytes, headerBytes, maxAttributePayload, NLA_F_NESTED } from './constants.ts';
+import { align4, attributeHeaderBytes, maxAttributePayload, NLA_F_NESTED } from './constants.ts';
 
 const encoder = new TextEncoder();
 
