@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * An endpoint's list, one direction: tiers in order, then profiles, then drop. Endpoints with equal lists share chains,
- * as a chain's name is a function of what follows in the list.
+ * An endpoint's list, one direction: tiers in order, then profiles, then drop. Endpoints with equal lists share them, and
+ * equal tiers of different lists share theirs, as a chain's name is a function of what it holds.
  *
- *     endpoint -> tier 1 -> tier 2 -> ... -> profiles -> drop      each arrow a goto: nothing comes back
+ *     endpoint -> list: jump tier 1, jump tier 2, ..., jump profile 1, ..., drop      what passes a tier comes back
+ *
+ * Tiers stand side by side, not one behind the other: nftables lets a chain be at most 16 deep below its hook, and counts
+ * gotos like jumps (NFT_JUMP_STACK_SIZE, nft_chain_validate in net/netfilter/nf_tables_api.c, 6.18).
  *
  * @see Calico documentation, "Get started with tiered network policy": end of tier, Pass, profiles after tiers
  */
@@ -36,52 +39,48 @@ export function listChains(
   direction: Direction,
   sources: ListSources,
 ): { first: string; chains: readonly Chain[] } {
-  const last = profilesChain(endpoint.profiles, direction, sources);
-  const chains: Chain[] = [last];
-  let next = last.name;
-  for (const tier of endpoint.tiers.filter((candidate) => candidate[direction].length > 0).toReversed()) {
-    const [chain, ...cells] = tierChains(tier, direction, next, sources);
-    chains.unshift(chain, ...cells);
-    next = chain.name;
-  }
-  return { first: next, chains };
-}
-
-function profilesChain(profiles: readonly string[], direction: Direction, sources: ListSources): Chain {
-  const jumps = profiles.map((name) =>
-    rule([], { kind: 'jump', chain: sources.profileChain(name, direction) }),
-  );
-  const name = chainName('e', 'profiles', [direction, ...profiles]);
-  return { name, steps: [...jumps, rule([], { kind: 'drop' }, `no profile allowed ${direction}`)] };
+  const tiers = endpoint.tiers
+    .filter((tier) => tier[direction].length > 0)
+    .map((tier) => tierChains(tier, direction, sources));
+  const profiles = endpoint.profiles.map((name) => sources.profileChain(name, direction));
+  const members = [...tiers.map(([tier]) => tier.name), ...profiles];
+  const first = chainName('e', 'list', [direction, ...members]);
+  const steps = [
+    ...members.map((chain) => rule([], { kind: 'jump', chain })),
+    rule([], { kind: 'drop' }, `no profile allowed ${direction}`),
+  ];
+  return { first, chains: [{ name: first, steps }, ...tiers.flat()] };
 }
 
 function tierChains(
   tier: ResolvedTier,
   direction: Direction,
-  next: string,
   sources: ListSources,
 ): readonly [Chain, ...Chain[]] {
-  const identity = [direction, tier.name, tier.defaultAction, next, ...tier[direction]];
-  const name = chainName('t', tier.name, identity);
+  const name = chainName('t', tier.name, [direction, tier.name, tier.defaultAction, ...tier[direction]]);
   const policies = tier[direction].map((id) => sources.policy(id, direction));
-  const { steps, chains } = classify(
-    [name],
-    policies.map((policy) => itemOf(policy, next)),
+  const { steps, chains } = classify([name], policies.map(itemOf));
+  const passes = policies.some((policy) => policy.passes);
+  const clear: Step[] = passes ? [rule([], { kind: 'clear-mark', mark: 'passed' })] : [];
+  // What passed in a cell came back from it: it leaves the tier behind the cut.
+  const leaving = steps.flatMap((step) =>
+    passes && step.kind === 'classify' ? [step, leaveIfPassed()] : [step],
   );
-  const clear: Step[] = policies.some((policy) => policy.passes)
-    ? [rule([], { kind: 'clear-mark', mark: 'passed' })]
-    : [];
-  return [{ name, steps: [...clear, ...steps, endOfTier(tier, direction, next)] }, ...chains];
+  return [{ name, steps: [...clear, ...leaving, endOfTier(tier, direction)] }, ...chains];
 }
 
-function itemOf(policy: PolicyInList, next: string): Item {
+function leaveIfPassed(): ChainRule {
+  return rule([{ kind: 'mark', mark: 'passed' }], { kind: 'return' });
+}
+
+function itemOf(policy: PolicyInList): Item {
   const { id, chain, footprint, commutes } = policy;
   const steps: Step[] = [rule([], { kind: 'jump', chain })];
-  if (policy.passes) steps.push(rule([{ kind: 'mark', mark: 'passed' }], { kind: 'goto', chain: next }));
+  if (policy.passes) steps.push(leaveIfPassed());
   return { id, footprint, commutes, steps, cellSteps: policy.only ? [withoutPort(policy.only)] : steps };
 }
 
-function endOfTier(tier: ResolvedTier, direction: Direction, next: string): Step {
-  if (tier.defaultAction === 'pass') return rule([], { kind: 'goto', chain: next });
-  return rule([], { kind: 'drop' }, `end of tier ${tier.name} ${direction}`);
+function endOfTier(tier: ResolvedTier, direction: Direction): Step {
+  const kind = tier.defaultAction === 'pass' ? 'return' : 'drop';
+  return rule([], { kind }, `end of tier ${tier.name} ${direction}`);
 }

@@ -68,7 +68,7 @@ export class ChainMachine {
       case 'return':
         return action.kind;
       case 'goto': {
-        const outcome = this.#walk(action.chain, packet, marks, depth);
+        const outcome = this.#walk(action.chain, packet, marks, depth + 1); // the kernel's limit counts gotos too
         return outcome === 'end' ? 'return' : outcome;
       }
       case 'jump': {
