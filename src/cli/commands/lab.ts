@@ -130,9 +130,13 @@ async function execIn(pod: string, command: readonly string[], options: LabOptio
   const { NetNs, listNetns } = await import('../../kernel/netns.ts');
   const { NotFoundError, InvalidError } = await import('../../lib/errors.ts');
   const { layout } = findLab(options, io);
-  const [namespace, name, ...rest] = pod.split('/');
-  if (!namespace || !name || rest.length > 0)
-    throw new InvalidError(`pod: got ${JSON.stringify(pod)}, want namespace/pod or node/NAME`);
+  const [first = '', second, ...rest] = pod.split('/');
+  const [namespace, name] = second === undefined ? ['default', first] : [first, second];
+  if (namespace === '' || name === '' || rest.length > 0) {
+    throw new InvalidError(
+      `pod: got ${JSON.stringify(pod)}, want namespace/pod, a pod of namespace default, or node/NAME`,
+    );
+  }
   const netnsName = namespace === 'node' ? layout.nodeNetns(name) : layout.podNetns(namespace, name);
   if (!listNetns().includes(netnsName)) throw new NotFoundError(`${pod} does not run in this lab`);
   using netns = NetNs.open(netnsName);
