@@ -229,6 +229,7 @@ test('nftables: a stranger’s change is heard, our own is not', async () => {
   const strange = new Promise<void>((resolve) => {
     netns.run(() =>
       socket.watch(
+        'muslin',
         () => {
           heard++;
           resolve();
@@ -239,7 +240,9 @@ test('nftables: a stranger’s change is heard, our own is not', async () => {
   });
   socket.commit([{ op: 'add-table', table, owned: false }]);
   await new Promise((resolve) => setTimeout(resolve, 50));
-  assert.equal(heard, 0);
+  netns.run(() => execFileSync('nft', ['add', 'table', 'ip', 'someone-elses']));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(heard, 0, 'neither our own change nor one of another table');
   netns.run(() => execFileSync('nft', ['add', 'chain', 'ip', 'muslin', 'strange']));
   await strange;
 });

@@ -28,7 +28,7 @@ import type { IfName, KeyPath } from '../../lib/brand.ts';
 import { markBits } from '../../rules/chain.ts';
 import { Guards } from '../linux/guards.ts';
 import { NodeNetwork } from '../linux/node-network.ts';
-import { FamilyRuleset } from './ruleset.ts';
+import { FamilyRuleset, tableName } from './ruleset.ts';
 
 export interface NftablesOptions {
   readonly interfacePrefix: string;
@@ -63,6 +63,7 @@ export class NftablesDriver implements DataplaneDriver {
     if (!isBpffs(dirname(options.bpf))) mountBpffs(dirname(options.bpf));
     this.#guards = new Guards(new Guard(options.bpf), this.#network.interfaces, options.interfacePrefix);
     this.#nft.watch(
+      tableName,
       () => this.#strangersChange('nftables was changed by someone else'),
       () => this.#strangersChange('events of nftables were lost'),
     );

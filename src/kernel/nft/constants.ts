@@ -23,6 +23,7 @@ export const msg = {
   NEWSETELEM: 12,
   GETSETELEM: 13,
   DELSETELEM: 14,
+  NEWGEN: 15,
 } as const;
 
 export const NFT_TABLE_F_OWNER = 0x2;

@@ -79,12 +79,13 @@ export class NftSocket implements Disposable {
     return { chains: this.#readChains(table), sets: this.#readSets(table) };
   }
 
-  /** Hears of every change that was not made through this socket; `onOverflow` when some were missed. */
-  watch(onChange: () => void, onOverflow: () => void): void {
+  /** Hears of changes to tables of that name that were not made through this socket; `onOverflow` when some were missed. */
+  watch(table: string, onChange: () => void, onOverflow: () => void): void {
     this.#events = NetlinkSocket.open(NETLINK_NETFILTER, { groups: [NFNLGRP_NFTABLES] });
     const ours = this.#socket.portId;
     this.#events.onEvents((messages) => {
-      for (const message of messages) if (message.portId !== ours) return onChange();
+      for (const message of messages)
+        if (message.portId !== ours && concerns(message, table)) return onChange();
     }, onOverflow);
   }
 
@@ -160,4 +161,9 @@ export class NftSocket implements Disposable {
       decode,
     );
   }
+}
+
+/** In every message but that of a new generation, attribute 1 is the table's name. */
+function concerns(message: NetlinkMessage, table: string): boolean {
+  return (message.type & 0xff) !== msg.NEWGEN && decodeTableName(message, tableAttr.NAME) === table;
 }
