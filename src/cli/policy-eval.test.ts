@@ -151,7 +151,10 @@ test('wrong ends, ports and protocols are named', async () => {
   }
 });
 
-const cluster = {
+const cluster: {
+  namespaces: object;
+  pods: { labels: { [key: string]: string }; [field: string]: unknown }[];
+} = {
   namespaces: { x: { team: 'a' }, y: {} },
   pods: [
     {
