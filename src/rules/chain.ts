@@ -51,6 +51,8 @@ export type Match =
   /** In one of them (negated: in none). Never empty, all of one family. */
   | { readonly kind: 'nets'; readonly side: Side; readonly nets: readonly Cidr[]; readonly negate?: boolean }
   | { readonly kind: 'set'; readonly side: Side; readonly set: IpSetId; readonly negate?: boolean }
+  /** In at least one of them. */
+  | { readonly kind: 'any-set'; readonly side: Side; readonly sets: readonly IpSetId[] }
   | {
       readonly kind: 'ports';
       readonly side: Side;

@@ -11,6 +11,7 @@
  */
 import type { PortRange } from '../lib/ports.ts';
 import type { Cell, Chain, Step } from './chain.ts';
+import { mergeSets } from './merge.ts';
 import { chainName } from './names.ts';
 
 /** The packets that an item could match: `any`, or these protocol and destination port ranges. */
@@ -47,8 +48,8 @@ export function classify(
   for (const run of runsOf(items)) {
     const cut = cutRun([...scope, String(steps.length)], run.narrow);
     steps.push(
-      ...(cut?.steps ?? run.narrow.flatMap((item) => item.steps)),
-      ...run.wide.flatMap((item) => item.steps),
+      ...(cut?.steps ?? mergeSets(run.narrow.flatMap((item) => item.steps))),
+      ...mergeSets(run.wide.flatMap((item) => item.steps)),
     );
     chains.push(...(cut?.chains ?? []));
   }
@@ -112,7 +113,7 @@ function buildCells(scope: readonly string[], cut: readonly CutCell[]): { steps:
   const chains = new Map<string, Chain>();
   const cells = cut.map(({ protocol, ports, items }): Cell => {
     const name = chainName('c', '', [...scope, ...items.map((item) => item.id)]);
-    chains.set(name, { name, steps: items.flatMap((item) => item.cellSteps) });
+    chains.set(name, { name, steps: mergeSets(items.flatMap((item) => item.cellSteps)) });
     return { protocol, ports, chain: name };
   });
   if (cells.length === 0) return { steps: [], chains: [] };

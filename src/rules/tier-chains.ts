@@ -75,9 +75,11 @@ function leaveIfPassed(): ChainRule {
 
 function itemOf(policy: PolicyInList): Item {
   const { id, chain, footprint, commutes } = policy;
+  const { only } = policy;
+  if (only) return { id, footprint, commutes, steps: [only], cellSteps: [withoutPort(only)] };
   const steps: Step[] = [rule([], { kind: 'jump', chain })];
   if (policy.passes) steps.push(leaveIfPassed());
-  return { id, footprint, commutes, steps, cellSteps: policy.only ? [withoutPort(policy.only)] : steps };
+  return { id, footprint, commutes, steps, cellSteps: steps };
 }
 
 function endOfTier(tier: ResolvedTier, direction: Direction): Step {

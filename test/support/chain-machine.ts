@@ -103,6 +103,8 @@ export class ChainMachine {
         return match.nets.some((net) => cidrContains(net, hostCidr(addressOf(packet, match.side))));
       case 'set':
         return this.#state.ipSet(match.set).hasAddress(addressOf(packet, match.side));
+      case 'any-set':
+        return match.sets.some((set) => this.#state.ipSet(set).hasAddress(addressOf(packet, match.side)));
       case 'ports':
         return inRanges(portOf(packet, match.side), match.ports);
       case 'port-set': {

@@ -11,6 +11,7 @@ import { isHost } from '../../lib/cidr.ts';
 import { tryParseProtocol } from '../../lib/protocol.ts';
 import { chainName } from '../../rules/names.ts';
 import { memberText, portSetSpec } from './render.ts';
+import { SetUnions } from './set-unions.ts';
 import type { FamilyTable } from './tables.ts';
 
 type Form = 'hosts' | 'nets' | 'ports';
@@ -34,10 +35,21 @@ export class IpSets {
   readonly #family: Family;
   readonly #table: FamilyTable;
   readonly #rows = new Map<IpSetId, Row>();
+  /** Told of every member of a set of type `net` that comes or goes; of interest only while the set is of hosts. */
+  readonly #unions: SetUnions;
 
   constructor(family: Family, table: FamilyTable) {
     this.#family = family;
     this.#table = table;
+    this.#unions = new SetUnions(table);
+  }
+
+  useUnion(name: string, sets: readonly IpSetId[]): void {
+    this.#unions.use(name, sets, (id) => this.#keysOf(id));
+  }
+
+  releaseUnion(name: string): void {
+    this.#unions.release(name);
   }
 
   /** @returns whether the set's name changed, so that its readers must be rendered anew. */
@@ -47,6 +59,9 @@ export class IpSets {
     const nets = set.type === 'net' ? [...members].filter((member) => !isHost(member as Cidr)).length : 0;
     const row: Row = { form: formOf(set.type, nets), type: set.type, members, nets };
     this.#rows.set(id, row);
+    for (const member of before?.members ?? [])
+      if (!members.has(member)) this.#tellUnions(id, row, member, -1);
+    for (const member of members) if (!before?.members.has(member)) this.#tellUnions(id, row, member, 1);
     if (before && before.form !== row.form) this.#table.forgetSet(setName(id, before.form));
     this.#want(id, row);
     return before !== undefined && before.form !== row.form;
@@ -57,11 +72,16 @@ export class IpSets {
     const row = this.#rows.get(id);
     if (!row) throw new TypeError(`delta of unknown IP set ${id}`);
     const name = setName(id, row.form);
-    for (const member of remove) if (row.members.delete(member)) row.nets -= isNet(row, member) ? 1 : 0;
+    for (const member of remove) {
+      if (!row.members.delete(member)) continue;
+      row.nets -= isNet(row, member) ? 1 : 0;
+      this.#tellUnions(id, row, member, -1);
+    }
     for (const member of add) {
       if (memberFamily(row.type, member) !== this.#family || row.members.has(member)) continue;
       row.members.add(member);
       row.nets += isNet(row, member) ? 1 : 0;
+      this.#tellUnions(id, row, member, 1);
     }
     if (formOf(row.type, row.nets) !== row.form) return this.#reform(id, row);
     this.#changeMembers(name, row, add, remove);
@@ -72,6 +92,7 @@ export class IpSets {
     const row = this.#rows.get(id);
     if (!row) return;
     this.#rows.delete(id);
+    for (const member of row.members) this.#tellUnions(id, row, member, -1);
     this.#table.forgetSet(setName(id, row.form));
   }
 
@@ -80,9 +101,23 @@ export class IpSets {
     return setName(id, this.#rows.get(id)?.form ?? 'hosts');
   }
 
+  isHostsOnly(id: IpSetId): boolean {
+    return this.#rows.get(id)?.form === 'hosts';
+  }
+
   /** Wants every set anew, after one was quarantined. */
   wantAll(): void {
+    this.#unions.wantAll();
     for (const [id, row] of this.#rows) this.#want(id, row);
+  }
+
+  #keysOf(id: IpSetId): Iterable<string> {
+    const row = this.#rows.get(id);
+    return row ? [...row.members].map((member) => keyOf(row.type, member)) : [];
+  }
+
+  #tellUnions(id: IpSetId, row: Row, member: string, by: 1 | -1): void {
+    if (row.type === 'net') this.#unions.memberChanged(id, keyOf(row.type, member), by);
   }
 
   #reform(id: IpSetId, row: Row): boolean {

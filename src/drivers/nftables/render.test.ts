@@ -7,7 +7,10 @@ import type { Cidr, IpSetId } from '../../lib/brand.ts';
 import { type Action, type Match, rule } from '../../rules/chain.ts';
 import { renderUnit } from './render.ts';
 
-const setNames = (id: IpSetId) => `named-${id.slice(2)}`;
+const setNames = {
+  nameOf: (id: IpSetId) => `named-${id.slice(2)}`,
+  isHostsOnly: (id: IpSetId) => id !== 's:nets',
+};
 const id = 's:a' as IpSetId;
 const nets = ['10.0.0.0/8', '10.1.0.0/16', '192.0.2.7/32'] as Cidr[];
 
@@ -21,6 +24,7 @@ const matches: { readonly [K in Match['kind']]: readonly (readonly [Match, strin
     [{ kind: 'nets', side: 'dst', nets: ['10.0.0.1/32' as Cidr], negate: true }, 'ip daddr != 10.0.0.1'],
   ],
   set: [[{ kind: 'set', side: 'src', set: id, negate: true }, 'ip saddr != @named-a']],
+  'any-set': [[{ kind: 'any-set', side: 'src', sets: [id] }, 'ip saddr @named-a']],
   ports: [
     [{ kind: 'ports', side: 'dst', ports: [{ first: 80, last: 80 }] }, 'th dport 80'],
     [
@@ -94,6 +98,19 @@ test('a list of nets becomes one interval set without nested members, shared by 
     spec: { key: ['address'], interval: true },
     elements: [{ key: '10.0.0.0/8' }, { key: '192.0.2.7' }],
   });
+});
+
+test('any of several sets is one lookup in their union, and a rule for each set that holds networks', () => {
+  const sets = ['s:a', 's:b', 's:nets'] as IpSetId[];
+  const unit = renderUnit(
+    [{ name: 'c', steps: [rule([{ kind: 'any-set', side: 'src', sets }], { kind: 'drop' })] }],
+    setNames,
+  );
+  const [union = ''] = unit.unions.keys();
+  const texts = (unit.chains.get('c') ?? []).map((each) => ruleText(each, 4));
+  assert.deepEqual(texts, [`ip saddr @${union} drop`, 'ip saddr @named-nets drop']);
+  assert.deepEqual(unit.unions.get(union), ['s:a', 's:b']);
+  assert.deepEqual([...unit.ipSets], sets);
 });
 
 test('a classifier of single ports is a hash, one with ranges a set of intervals', () => {

@@ -26,6 +26,8 @@ export interface Unit {
   readonly sets: ReadonlyMap<string, RenderedSet>;
   /** The IP sets that its rules look into. */
   readonly ipSets: ReadonlySet<IpSetId>;
+  /** Sets that hold the members of several IP sets, of hosts only, by name. */
+  readonly unions: ReadonlyMap<string, readonly IpSetId[]>;
 }
 
 export interface RenderedSet {
@@ -33,8 +35,12 @@ export interface RenderedSet {
   readonly elements: readonly Element[];
 }
 
-/** The name under which an IP set stands in the kernel now: it changes when its form must (hosts only, or nets). */
-export type SetNames = (id: IpSetId) => string;
+/** What rendering asks of the IP sets as they stand in the kernel now. */
+export interface SetNames {
+  /** It changes when the set's form must: hosts only, or nets. */
+  nameOf(id: IpSetId): string;
+  isHostsOnly(id: IpSetId): boolean;
+}
 
 export function renderUnit(chains: readonly Chain[], setNames: SetNames): Unit {
   const renderer = new Renderer(setNames);
@@ -42,6 +48,7 @@ export function renderUnit(chains: readonly Chain[], setNames: SetNames): Unit {
     chains: new Map(chains.map((chain) => [chain.name, chain.steps.flatMap((step) => renderer.step(step))])),
     sets: renderer.sets,
     ipSets: renderer.ipSets,
+    unions: renderer.unions,
   };
 }
 
@@ -51,6 +58,7 @@ export const dispatchSpec: SetSpec = { key: ['ifname'], interval: false, map: 'v
 class Renderer {
   readonly sets = new Map<string, RenderedSet>();
   readonly ipSets = new Set<IpSetId>();
+  readonly unions = new Map<string, readonly IpSetId[]>();
   readonly #setNames: SetNames;
 
   constructor(setNames: SetNames) {
@@ -59,11 +67,22 @@ class Renderer {
 
   step(step: ChainRule | Classifier): NftRule[] {
     if (step.kind === 'classify') return [{ statements: [this.#classifier(step)] }];
-    const statements = [
-      ...step.match.flatMap((match) => this.#match(match)),
-      ...actionStatements(step.action),
-    ];
-    return [{ statements, ...(step.comment === undefined ? {} : { comment: step.comment }) }];
+    const comment = step.comment === undefined ? {} : { comment: step.comment };
+    return this.#alternatives(step.match).map((match) => ({
+      statements: [...match.flatMap((each) => this.#match(each)), ...actionStatements(step.action)],
+      ...comment,
+    }));
+  }
+
+  /** "In any of these sets" is one lookup in the union of those that hold hosts only, and a rule for each of the others. */
+  #alternatives(match: readonly Match[]): readonly (readonly Match[])[] {
+    const at = match.findIndex((each) => each.kind === 'any-set');
+    const found = match[at];
+    if (found?.kind !== 'any-set') return [match];
+    const hosts = found.sets.filter((set) => this.#setNames.isHostsOnly(set));
+    const others = found.sets.filter((set) => !hosts.includes(set));
+    const groups = [...(hosts.length > 0 ? [hosts] : []), ...others.map((set) => [set])];
+    return groups.map((sets) => match.with(at, { ...found, sets }));
   }
 
   /** Cells of single ports make a hash, ranges a pipapo set, which is dearer to change and to look up. */
@@ -88,6 +107,8 @@ class Renderer {
         return [this.#nets(addressField(match.side), match.nets, match.negate ?? false)];
       case 'set':
         return [this.#ipSet([addressField(match.side)], match.set, match.negate ?? false)];
+      case 'any-set':
+        return [this.#anySet(addressField(match.side), match.sets)];
       case 'ports':
         return [this.#ports(portField(match.side), match.ports, match.negate ?? false)];
       case 'port-set': {
@@ -118,7 +139,16 @@ class Renderer {
 
   #ipSet(fields: readonly Field[], set: IpSetId, negate: boolean): Statement {
     this.ipSets.add(set);
-    return { kind: 'lookup', fields, set: this.#setNames(set), negate };
+    return { kind: 'lookup', fields, set: this.#setNames.nameOf(set), negate };
+  }
+
+  #anySet(field: 'saddr' | 'daddr', sets: readonly IpSetId[]): Statement {
+    const [only] = sets;
+    if (only !== undefined && sets.length === 1) return this.#ipSet([field], only, false);
+    for (const set of sets) this.ipSets.add(set);
+    const name = chainName('su', '', sets);
+    this.unions.set(name, sets);
+    return { kind: 'lookup', fields: [field], set: name };
   }
 
   #nets(field: 'saddr' | 'daddr', nets: readonly Cidr[], negate: boolean): Statement {

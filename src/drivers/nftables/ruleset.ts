@@ -272,7 +272,10 @@ export class FamilyRuleset {
 
   #want(owner: string, chains: readonly Chain[] | null): void {
     for (const set of this.table.unit(owner)?.ipSets ?? []) this.#readers.get(set)?.delete(owner);
-    const unit = chains ? renderUnit(chains, (set) => this.#ipSets.nameOf(set)) : null;
+    const unit = chains ? renderUnit(chains, this.#ipSets) : null;
+    const before = this.table.unit(owner)?.unions ?? new Map<string, readonly IpSetId[]>();
+    for (const [name, sets] of unit?.unions ?? []) this.#ipSets.useUnion(name, sets);
+    for (const name of before.keys()) this.#ipSets.releaseUnion(name);
     for (const set of unit?.ipSets ?? []) addTo(this.#readers, set, owner);
     this.table.setUnit(owner, unit);
   }

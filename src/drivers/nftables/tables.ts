@@ -189,7 +189,7 @@ export class FamilyTable {
   /** Every chain and set that the owner's packets can meet. */
   reaches(owner: string): Iterable<string> {
     const unit = this.#units.get(owner);
-    return unit ? [...unit.chains.keys(), ...unit.sets.keys()] : [];
+    return unit ? [...unit.chains.keys(), ...unit.sets.keys(), ...unit.unions.keys()] : [];
   }
 
   get pendingCount(): number {
