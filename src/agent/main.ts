@@ -10,7 +10,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { buildGraph } from '../calc/graph.ts';
-import { EmbeddedStore } from '../datastore/embedded/store.ts';
+import { AttachedStore } from '../datastore/embedded/attached.ts';
 import { StoreSyncer } from '../datastore/syncer.ts';
 import { ApplyLoop } from '../reconcile/apply-loop.ts';
 import { Batcher } from './batcher.ts';
@@ -23,7 +23,7 @@ export async function runAgent(config: AgentConfig): Promise<void> {
   const log = openLog(config);
   const stop = untilSignal(['SIGTERM', 'SIGINT']);
   const status = new AgentStatus(config, log);
-  await using store = new EmbeddedStore(config.datastore); //  tier 1  what users want, kept in one SQLite file
+  await using store = new AttachedStore(config.datastore); //  tier 1  what users want, kept in one SQLite file
   const graph = buildGraph({ node: config.node }); //          tier 2  what this node must do for it
   await using driver = new RemoteDriver(config, log); //       tier 3  the same in one data plane's terms, in a worker
   const applying = new ApplyLoop(driver, { sleep, ...status.ofApplies() }); // tier 4  the kernel, kept so

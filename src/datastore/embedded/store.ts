@@ -267,7 +267,7 @@ function inReadTransaction<T>(db: Database, body: () => T): T {
 }
 
 function toStored(row: Row): Stored {
-  const body = JSON.parse(row.body ?? 'null') as Resource;
+  const body = bodyOf(row);
   const revision = toRevision(row.revision);
   const key = {
     kind: row.kind as ResourceKind,
@@ -275,6 +275,29 @@ function toStored(row: Row): Stored {
     ...(row.namespace ? { namespace: row.namespace } : {}),
   };
   return { key, revision, resource: { ...body, metadata: { ...body.metadata, resourceVersion: revision } } };
+}
+
+/**
+ * A row that someone else wrote, and that holds no object with metadata, is handed on as an object with a name and
+ * nothing else: validation refuses it and names it, and no reader stops at it.
+ */
+function bodyOf({ kind, namespace, name, body }: Row): Resource {
+  const parsed = parsedJson(body ?? '');
+  if (isObject(parsed) && 'metadata' in parsed && isObject(parsed.metadata))
+    return parsed as unknown as Resource;
+  return { apiVersion: '', kind, metadata: { name, ...(namespace ? { namespace } : {}) } };
+}
+
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function toEvent(row: Row): WatchEvent {

@@ -71,7 +71,7 @@ export class WakeUp {
   /** @returns whether another connection committed since the last look. */
   #look(): boolean {
     const version = this.#readVersion();
-    if (version === this.#version) return false;
+    if (version === this.#version) return false; // NaN, a file that cannot be read, equals nothing
     this.#version = version;
     this.local();
     return true;
@@ -79,6 +79,10 @@ export class WakeUp {
 
   /** Changes when another connection commits. https://www.sqlite.org/pragma.html#pragma_data_version */
   #readVersion(): number {
-    return Number(this.#db.prepare('PRAGMA data_version').get()?.data_version);
+    try {
+      return Number(this.#db.prepare('PRAGMA data_version').get()?.data_version);
+    } catch {
+      return Number.NaN; // whoever is woken reads for himself, and is told what is wrong
+    }
   }
 }

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The embedded store as its readers need it: they come and go, the file does too, and neither may end the other.
+ *
+ * Owns:       which file stands behind the path now. Takes in: a path. Gives out: the store of embedded/store.ts.
+ * Invariants: a missing file is an UnavailableError and is never made: an empty store in its place would read as
+ *             "everything was deleted". A file that went, or that another took the place of, is noticed and let go of.
+ */
+import { statSync } from 'node:fs';
+import type { Datastore, Stored, WatchEvent, Write } from '../../contract/datastore.ts';
+import type { Revision } from '../../lib/brand.ts';
+import { UnavailableError } from '../../lib/errors.ts';
+import type { Resource, ResourceKey, ResourceKind } from '../../model/types.ts';
+import { EmbeddedStore } from './store.ts';
+
+/** SQLite tells nobody that its file was moved away: it goes on with the one that it has open. */
+const lookMs = 500;
+
+interface Attachment {
+  readonly store: EmbeddedStore;
+  /** Device and inode. */
+  readonly identity: string;
+}
+
+export class AttachedStore implements Datastore {
+  readonly #file: string;
+  #attachment: Attachment | null = null;
+
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  async get(key: ResourceKey): Promise<Stored> {
+    return (await this.#attached()).store.get(key);
+  }
+
+  async list(kind: ResourceKind, namespace?: string): Promise<{ items: Stored[]; revision: Revision }> {
+    return (await this.#attached()).store.list(kind, namespace);
+  }
+
+  async snapshot(): Promise<{ items: Stored[]; revision: Revision }> {
+    return (await this.#attached()).store.snapshot();
+  }
+
+  async create(key: ResourceKey, resource: Resource): Promise<Stored> {
+    return (await this.#attached()).store.create(key, resource);
+  }
+
+  async update(key: ResourceKey, resource: Resource, ifRevision: Revision): Promise<Stored> {
+    return (await this.#attached()).store.update(key, resource, ifRevision);
+  }
+
+  async delete(key: ResourceKey, ifRevision?: Revision): Promise<void> {
+    await (await this.#attached()).store.delete(key, ifRevision);
+  }
+
+  async writeAll(writes: readonly Write[]): Promise<readonly Stored[]> {
+    return (await this.#attached()).store.writeAll(writes);
+  }
+
+  async *watch(from: Revision, signal: AbortSignal): AsyncGenerator<readonly WatchEvent[]> {
+    const { store, identity } = await this.#attached();
+    const lost = new AbortController();
+    const look = setInterval(() => {
+      if (this.#identity() !== identity) lost.abort();
+    }, lookMs);
+    try {
+      yield* store.watch(from, AbortSignal.any([signal, lost.signal]));
+    } finally {
+      clearInterval(look);
+    }
+    if (!signal.aborted) throw new UnavailableError(`datastore ${this.#file}: the file went or was replaced`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#attachment?.store[Symbol.asyncDispose]();
+    this.#attachment = null;
+  }
+
+  /** @throws {UnavailableError} */
+  async #attached(): Promise<Attachment> {
+    const identity = this.#identity();
+    if (identity === null) throw new UnavailableError(`datastore ${this.#file} is not there`);
+    if (this.#attachment?.identity === identity) return this.#attachment;
+    await this[Symbol.asyncDispose]();
+    this.#attachment = { store: new EmbeddedStore(this.#file), identity };
+    return this.#attachment;
+  }
+
+  #identity(): string | null {
+    const found = statSync(this.#file, { throwIfNoEntry: false });
+    return found ? `${found.dev} ${found.ino}` : null;
+  }
+}
