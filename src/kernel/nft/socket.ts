@@ -12,6 +12,7 @@ import { KernelError } from '../../lib/errors.ts';
 import { NETLINK_NETFILTER } from '../netlink/constants.ts';
 import type { NetlinkMessage } from '../netlink/reader.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
+import { errnoText } from '../sys/linux.ts';
 import {
   elemListAttr,
   msg,
@@ -65,7 +66,7 @@ export class NftSocket implements Disposable {
       const where = op ? ` at "${opText(op).slice(0, 200)}"` : '';
       throw new NftError(
         refused.errno,
-        `errno ${refused.errno}${refused.text ? ` (${refused.text})` : ''}${where}`,
+        `${errnoText(refused.errno)}${refused.text ? ` (${refused.text})` : ''}${where}`,
         opIndex,
       );
     }
