@@ -53,6 +53,8 @@ export class NftablesDriver implements DataplaneDriver {
   readonly #endpoints = new Map<KeyPath, ResolvedEndpoint>();
   readonly #poll: NodeJS.Timeout;
   #listener: (reason: string) => void = () => {};
+  /** Families whose table this driver's socket owns. */
+  readonly #ours = new Set<4 | 6>();
   #stale = true;
 
   /** In the network namespace of the calling thread, for good. @throws {KernelError} */
@@ -152,14 +154,27 @@ export class NftablesDriver implements DataplaneDriver {
 
   #commitRules(): { changed: number; failed: ApplyFailure[] } {
     try {
+      this.#takeOver();
       this.#fillNewSets();
       const changed = this.#commitAll();
+      for (const { family } of this.#families) this.#ours.add(family);
       return { changed, failed: this.#families.flatMap(quarantineFailures) };
     } catch (error) {
       if (!(error instanceof NftError)) throw error;
       this.#stale = true;
       const failure = { table: 'nftables', key: allRules, message: error.message };
       return { changed: 0, failed: [failure, ...this.#families.flatMap(quarantineFailures)] };
+    }
+  }
+
+  /**
+   * Tables that a driver before this one left are made ours first, also when nothing of them differs. A transaction of
+   * its own, as one that takes an orphaned table over may add no base chain (nf_tables_addchain: EINVAL).
+   */
+  #takeOver(): void {
+    for (const { family, table } of this.#families) {
+      if (this.#ours.has(family)) continue;
+      this.#nft.commit(table.takeOverOperations());
     }
   }
 

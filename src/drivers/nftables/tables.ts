@@ -109,6 +109,11 @@ export class FamilyTable {
     }
   }
 
+  /** Makes a table that stands the committing socket's own; it changes nothing in it. */
+  takeOverOperations(): NftOp[] {
+    return this.#exists ? this.#tableOperation() : [];
+  }
+
   /** Members of sets that the kernel does not have yet: they may go ahead of the transaction in parts, unseen. */
   fillOperations(atMost: number): NftOp[] {
     const ops: NftOp[] = [];
