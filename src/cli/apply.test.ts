@@ -223,3 +223,20 @@ test('delete refuses built-in tiers, converted policies and wrong usage', async 
   assert.equal((await cli.run(['delete'])).code, 2);
   assert.equal((await cli.run(['delete', 'tier', 'a', '-f', 'x.yaml'])).code, 2);
 });
+
+test('manifests without any object are an error, not a success', async () => {
+  using cli = new CliSession();
+  mkdirSync(`${cli.folder}/none`);
+  cli.write('none/README.txt', 'no manifest');
+  for (const [args, stdin] of [
+    [['apply', '-f', `${cli.folder}/none`], ''],
+    [['apply', '-f', '-'], '# only a comment\n---\n'],
+    [['create', '-f', '-'], ''],
+    [['delete', '-f', '-'], ''],
+    [['validate', '-f', '-'], '{apiVersion: v1, kind: List, items: []}'],
+  ] as const) {
+    const { code, out, notes } = await cli.run(args, stdin);
+    assert.deepEqual({ code, out }, { code: 5, out: '' }, args.join(' '));
+    assert.match(notes.join(), /no objects in /);
+  }
+});

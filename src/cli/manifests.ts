@@ -19,11 +19,14 @@ export async function readManifests(options: ManifestOptions, io: Io): Promise<r
   return read.flatMap((manifest) => manifest.resources.map(({ resource }) => resource));
 }
 
-/** The same, faults and valid resources side by side. @throws {UsageError} {NotFoundError} */
+/** The same, faults and valid resources side by side. @throws {UsageError} {NotFoundError} {InvalidError} for nothing at all */
 export async function checkManifests(options: ManifestOptions, io: Io): Promise<readonly Manifest[]> {
   if (!options.file || options.file.length === 0) throw new UsageError('want -f FILE, a directory or -');
   const namespace = options.namespace === undefined ? {} : { namespace: options.namespace };
-  return readInputs(options.file, options.recursive ?? false, io).map((input) =>
+  const read = readInputs(options.file, options.recursive ?? false, io).map((input) =>
     readManifest(input.name, input.text, namespace),
   );
+  if (read.every(({ resources, faults }) => resources.length + faults.length === 0))
+    throw new InvalidError(`no objects in ${options.file.join(', ')}`);
+  return read;
 }
