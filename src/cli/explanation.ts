@@ -13,11 +13,12 @@ export function explanationText(explanation: Explanation, from: string, to: stri
   const lines = [`${ends}, ${protocolName(packet.protocol)}${port}: ${verdict}`];
   if (sameEndpoint)
     lines.push('', 'both ends are one pod: such packets never leave it, and no policy looks at them');
-  if (explanation.egress) lines.push('', ...endLines('egress of', explanation.egress));
-  if (explanation.ingress) lines.push('', ...endLines('ingress of', explanation.ingress));
-  if (!explanation.egress && !sameEndpoint)
+  const { egress, ingress } = explanation;
+  if (egress) lines.push('', ...endLines('egress of', egress));
+  else if (!sameEndpoint)
     lines.push('', `egress of ${from}: it is no pod, so no policy looks at what it sends`);
-  if (!explanation.ingress && !sameEndpoint)
+  if (ingress) lines.push('', ...endLines('ingress of', ingress));
+  else if (!sameEndpoint)
     lines.push('', `ingress of ${to}: it is no pod, so no policy looks at what it is sent`);
   return `${lines.join('\n')}\n`;
 }

@@ -277,3 +277,37 @@ test('selectors are parsed and tried, for people and as a filter', async () => {
   }[];
   assert.equal(error?.error.position, 2);
 });
+
+test("a pod named by an address: that address's packet is judged, not one of its other family", async () => {
+  using session = new CliSession();
+  const dual = manifests.replace(
+    '{podIP: 10.0.0.2}',
+    '{podIP: 10.0.0.2, podIPs: [{ip: 10.0.0.2}, {ip: "fd00::2"}]}',
+  );
+  const file = session.write('all.yaml', dual);
+  const eval6 = ['policy', 'eval', '-f', file, '--from', 'shop/web', '--to', 'fd00::2', '--port', '5432'];
+  const { code, notes } = await session.run(eval6);
+  assert.equal(code, 5);
+  assert.match(notes.join(), /source has IPv4, destination has IPv6/);
+});
+
+test('an end that is no pod keeps its place: egress first', async () => {
+  using session = new CliSession();
+  const file = session.write('all.yaml', manifests);
+  const { out } = await session.run([
+    'policy',
+    'eval',
+    '-f',
+    file,
+    '--from',
+    '192.0.2.1',
+    '--to',
+    'shop/db',
+    '--port',
+    '1',
+  ]);
+  assert.ok(
+    out.indexOf('egress of 192.0.2.1: it is no pod') < out.indexOf('ingress of shop/db: denied'),
+    out,
+  );
+});

@@ -74,3 +74,10 @@ test('ends without a common family, and endpoints that are not there, are errors
   assert.throws(() => explain({ ...a, id: 'gone' as KeyPath }, b, http), NotFoundError);
   assert.throws(() => explain(b, { ...a, id: 'gone' as KeyPath }, http), NotFoundError);
 });
+
+test('an address asked for is the one that the packet has, also when the pod has others', () => {
+  const six = { ...a, address: parseAddress('fd00::1') };
+  assert.equal(explain(a, b, http).packet.src, '10.0.0.1');
+  assert.throws(() => explain(six, b, http), InvalidError);
+  assert.throws(() => explain(b, six, http), InvalidError);
+});

@@ -13,7 +13,13 @@ import { evaluate, type Verdict } from './evaluate.ts';
 import type { Packet } from './packet-match.ts';
 
 export type Party =
-  | { readonly kind: 'endpoint'; readonly state: DataplaneState; readonly id: KeyPath }
+  | {
+      readonly kind: 'endpoint';
+      readonly state: DataplaneState;
+      readonly id: KeyPath;
+      /** The one that was asked for; absent: any of the endpoint's. */
+      readonly address?: Address;
+    }
   | { readonly kind: 'address'; readonly address: Address };
 
 /** What is sent; the addresses follow from the parties. */
@@ -85,5 +91,5 @@ function addressesOf(party: Party): readonly Address[] {
   if (party.kind === 'address') return [party.address];
   const endpoint = party.state.endpoints.get(party.id);
   if (!endpoint) throw new NotFoundError(`cannot explain: the node has no endpoint ${party.id}`);
-  return endpoint.addresses;
+  return party.address === undefined ? endpoint.addresses : [party.address];
 }

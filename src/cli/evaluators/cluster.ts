@@ -58,7 +58,7 @@ export function partyOf(state: DataplaneState, text: string): Party {
 
 function partyWith(state: DataplaneState, address: Address): Party {
   for (const [id, endpoint] of state.endpoints)
-    if (endpoint.addresses.includes(address)) return { kind: 'endpoint', state, id };
+    if (endpoint.addresses.includes(address)) return { kind: 'endpoint', state, id, address };
   return { kind: 'address', address };
 }
 
