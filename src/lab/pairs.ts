@@ -32,7 +32,7 @@ export interface PairResult {
   readonly note: string | null;
 }
 
-interface Pair {
+export interface Pair {
   readonly from: PodView;
   readonly to: string;
   readonly address: Address;
@@ -65,9 +65,15 @@ export async function probePairs(
   });
 }
 
-function pairsOf(pods: readonly PodView[], options: PairOptions): readonly Pair[] {
+/** @throws {NotFoundError} @throws {InvalidError} */
+export function pairsOf(pods: readonly PodView[], options: PairOptions): readonly Pair[] {
   const sources = options.from === undefined ? pods : [podNamed(pods, options.from)];
-  return sources.flatMap((from) => destinationsOf(pods, from, options).flatMap((pair) => pair ?? []));
+  const pairs = sources.flatMap((from) => destinationsOf(pods, from, options).flatMap((pair) => pair ?? []));
+  if (pairs.length === 0 && pods.length > 1) {
+    const family = options.ipVersion === undefined ? 'of one IP version' : `of IPv${options.ipVersion}`;
+    throw new NotFoundError(`nothing to probe: no two pods asked for have addresses ${family}`);
+  }
+  return pairs;
 }
 
 function destinationsOf(
@@ -77,9 +83,9 @@ function destinationsOf(
 ): readonly (Pair | null)[] {
   const address = tryParseAddress(options.to ?? '');
   if (address) return [{ from, to: address, address, port: options.port ?? usualPort }];
-  const targets =
-    options.to === undefined ? pods.filter((pod) => pod !== from) : [podNamed(pods, options.to)];
-  return targets.map((to) => pairOf(from, to, options));
+  const targets = options.to === undefined ? pods : [podNamed(pods, options.to)];
+  const itselfAskedFor = options.from !== undefined && options.to !== undefined;
+  return targets.filter((to) => to !== from || itselfAskedFor).map((to) => pairOf(from, to, options));
 }
 
 /** Null when the two share no address of the family asked for. */

@@ -18,6 +18,7 @@ import {
 } from '../kernel/socket.ts';
 import { ECONNREFUSED, POLLIN, POLLOUT } from '../kernel/sys/constants.ts';
 import type { Fd } from '../kernel/sys/fd.ts';
+import { kernelError } from '../kernel/sys/linux.ts';
 import { sys } from '../kernel/sys/open.ts';
 import { familyOf } from '../lib/address.ts';
 import type { Address } from '../lib/brand.ts';
@@ -148,7 +149,7 @@ function land(flights: Set<Flight>, results: ProbeResult[], timeoutMs: number): 
 function step(flight: Flight): ProbeResult | null {
   try {
     const errno = socketError(flight.fd);
-    if (errno !== 0) throw new KernelError('probe', errno, `errno ${errno}`);
+    if (errno !== 0) throw kernelError('probe', errno);
     if (!flight.sent) {
       send(flight);
       return null;
