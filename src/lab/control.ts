@@ -78,6 +78,17 @@ export function labStatus(layout: LabLayout, spec: LabSpec): Promise<readonly No
   return Promise.all(spec.nodes.map((node) => nodeStatus(layout, node)));
 }
 
+/** Why the process that makes pods and answers for them does not answer itself; null when it does. */
+export async function labProcessProblem(layout: LabLayout): Promise<string | null> {
+  try {
+    await ask(layout.daemonSocket, '/');
+    return null;
+  } catch (error) {
+    if (!(error instanceof UnavailableError)) throw error;
+    return `the process of the lab is gone: pods neither start nor answer; see ${layout.daemonLog}; end the lab with: muslin lab down`;
+  }
+}
+
 /**
  * Waits until every Pod of revision `revision` was made and every node enforces it and what the lab wrote of it.
  *

@@ -38,7 +38,7 @@ export function register(program: Command, io: Io): void {
     .action((options: LabOptions) => down(options, io));
   lab
     .command('status')
-    .description('say how each node is; exit 8 when one is not ready')
+    .description('say how each node is; exit 8 when one is not ready or the process of the lab is gone')
     .option(...labOption)
     .addOption(jsonOption())
     .action((options: LabOptions) => status(options, io));
@@ -112,16 +112,17 @@ async function down(options: LabOptions, io: Io): Promise<void> {
 }
 
 async function status(options: LabOptions, io: Io): Promise<void> {
-  const { labStatus } = await import('../../lab/control.ts');
+  const { labProcessProblem, labStatus } = await import('../../lab/control.ts');
   const { findLab } = await import('../place.ts');
   const { layout, spec } = findLab(options, io);
-  const rows = await labStatus(layout, spec);
+  const [rows, problem] = await Promise.all([labStatus(layout, spec), labProcessProblem(layout)]);
   if (options.output === 'json') io.out(`${JSON.stringify(rows, null, 2)}\n`);
   else {
     const { statusText } = await import('../status-text.ts');
     io.out(statusText(rows));
   }
-  if (rows.some((row) => row.agent?.ready !== true)) throw new Told(exitCodes.problems);
+  if (problem !== null) io.note(problem);
+  if (problem !== null || rows.some((row) => row.agent?.ready !== true)) throw new Told(exitCodes.problems);
 }
 
 async function execIn(pod: string, command: readonly string[], options: LabOptions, io: Io): Promise<void> {
