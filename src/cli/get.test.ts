@@ -136,3 +136,12 @@ test('-l in both grammars', async () => {
   }
   assert.equal((await cli.run(['get', 'pods', '-l', 'a=b=c'])).code, 2);
 });
+
+test('everything that get all prints is taken back by apply', async () => {
+  using cli = await filled();
+  const { out } = await cli.run(['get', 'all', '-A', '-o', 'yaml']);
+  const { code, out: applied, notes } = await cli.run(['apply', '-f', '-'], out);
+  assert.equal(code, 0, notes.join());
+  assert.match(applied, /pod\/default\/a /);
+  assert.match((await cli.run(['get', 'profiles'])).out, /projectcalico-default-allow/);
+});

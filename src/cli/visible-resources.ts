@@ -15,7 +15,7 @@ const convertedFrom: { readonly [kind in ResourceKind]?: readonly ResourceKind[]
   Profile: ['Namespace', 'ServiceAccount'],
 };
 
-/** @param converted - false leaves out what stands for another object that is shown too. */
+/** @param converted - false leaves out what nobody can write: what stands for another object, and the built-in profile. */
 export function visibleResources(
   row: KindRow,
   stored: readonly Stored[],
@@ -26,7 +26,7 @@ export function visibleResources(
   const made = stored
     .filter(({ key }) => sources.includes(key.kind))
     .flatMap(({ resource }) => conversion(resource));
-  return [...builtin(row.kind), ...own, ...made].sort(byName);
+  return [...builtin(row.kind, converted), ...own, ...made].sort(byName);
 }
 
 /** What was stored behind our back and is invalid stands for nothing. */
@@ -35,7 +35,8 @@ function conversion(resource: Resource): readonly Resource[] {
   return valid ? [convertKubernetes(valid)] : [];
 }
 
-function builtin(kind: ResourceKind): readonly Resource[] {
+/** The built-in profile, too, is made when looked at: lists of several kinds are read back by `apply`, which refuses it. */
+function builtin(kind: ResourceKind, converted: boolean): readonly Resource[] {
   const made = (name: string, spec: object): Resource => ({
     apiVersion: calicoVersion,
     kind: kindRow(kind).writtenKind,
@@ -44,7 +45,9 @@ function builtin(kind: ResourceKind): readonly Resource[] {
   });
   if (kind === 'Tier') return [...builtinTiers].map(([name, spec]) => made(name, { ...spec }));
   const allow = [{ action: 'Allow' }];
-  return kind === 'Profile' ? [made(defaultAllowProfile, { ingress: allow, egress: allow })] : [];
+  return kind === 'Profile' && converted
+    ? [made(defaultAllowProfile, { ingress: allow, egress: allow })]
+    : [];
 }
 
 function byName(a: Resource, b: Resource): number {
