@@ -5,7 +5,12 @@ set -eu
 cd "$(dirname "$0")/.."
 [ "$(id -u)" = 0 ] || { echo "make lab: want root: it makes network namespaces" >&2; exit 1; }
 
-./muslin lab up -f examples/demo/lab.yaml
+if ./muslin lab status >/dev/null 2>&1; then
+  echo "a lab runs already: the demo is put into it"
+  ./muslin apply -f examples/demo/workloads.yaml
+else
+  ./muslin lab up -f examples/demo/lab.yaml
+fi
 ./muslin apply -f examples/demo/policies
 echo
 ./muslin probe --against-policy

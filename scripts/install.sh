@@ -25,6 +25,8 @@ if [ ! -f "$stamp" ] || [ package-lock.json -nt "$stamp" ]; then
     const { dependencies, devDependencies, optionalDependencies } = require("./package.json");
     Object.entries({ ...dependencies, ...devDependencies, ...optionalDependencies })
       .map(([name, version]) => `installing npm package ${name} ${version}`).join("\n")'
-  npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
+  # npm's own cache would stand in the home folder: nothing is put outside the clone but Debian packages
+  npm ci --no-audit --no-fund --ignore-scripts --loglevel=error --no-update-notifier --cache "$PWD/.cache/npm"
+  rm -rf .cache
   touch "$stamp"
 fi

@@ -8,7 +8,7 @@
  *             A netlink socket, a child and a Worker made inside stay inside.
  */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import { access, closeSync, fstatSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { access, closeSync, fstatSync, mkdirSync, openSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { AlreadyExistsError, InvalidError, KernelError, NotFoundError } from '../lib/errors.ts';
 import { CLONE_NEWNET, EINVAL, ENOENT, MNT_DETACH, MS_BIND, O_RDONLY } from './sys/constants.ts';
@@ -144,6 +144,15 @@ export function removeNetns(name: string): void {
     if (error.errno !== EINVAL) throw error; // EINVAL: nothing mounted, a creation that was cut short
   }
   rmSync(path, { force: true });
+}
+
+/** Where names stand, if none does any more: `ip netns` makes it anew. Left alone while it is in use, or a mount point. */
+export function removeNetnsFolder(): void {
+  try {
+    rmdirSync(directory);
+  } catch (error) {
+    if (!['ENOENT', 'ENOTEMPTY', 'EBUSY'].some((code) => isNodeError(error, code))) throw error;
+  }
 }
 
 /** Names, sorted. */

@@ -7,7 +7,7 @@
  *
  * Making what exists is no error: a lab whose daemon was killed is taken up as it stands.
  */
-import { createNetns, listNetns, NetNs, removeNetns } from '../kernel/netns.ts';
+import { createNetns, listNetns, NetNs, removeNetns, removeNetnsFolder } from '../kernel/netns.ts';
 import { Rtnetlink } from '../kernel/rtnetlink/rtnetlink.ts';
 import { hasSysctl, writeSysctl } from '../kernel/sysctl.ts';
 import { familyOf } from '../lib/address.ts';
@@ -65,5 +65,6 @@ export function ensureNetns(name: string): NetNs {
 export function removeFabric(layout: LabLayout): readonly string[] {
   const names = listNetns().filter((name) => name.startsWith(layout.prefix));
   for (const name of names) removeNetns(name);
+  removeNetnsFolder();
   return names;
 }
