@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What a lab file asks to be applied: its manifests, and its workloads as Pods. */
-import { dirname, resolve } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import type { LabFile, WorkloadEntry } from '../lab/spec.ts';
 import type { Resource } from '../model/types.ts';
 import type { Io } from './io.ts';
@@ -15,7 +15,10 @@ export async function labManifests(
   const workloads = file.workloads.map(podOf);
   if (file.manifests.length === 0) return workloads;
   const { readManifests } = await import('./manifests.ts');
-  const manifests = await readManifests({ file: file.manifests.map((each) => resolve(folder, each)) }, io);
+  const manifests = await readManifests(
+    { file: file.manifests.map((each) => (isAbsolute(each) ? each : join(folder, each))) },
+    io,
+  );
   return [...manifests, ...workloads];
 }
 
