@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { labProcessProblem } from './control.ts';
+import { InvalidError } from '../lib/errors.ts';
+import { labProcessProblem, startLab, stopLab } from './control.ts';
 import { LabLayout } from './layout.ts';
+import { labSpec } from './spec.ts';
 
 test('the process of a lab is well when it answers, whatever it says, and gone when nobody listens', async () => {
   const layout = new LabLayout(mkdtempSync(join(tmpdir(), 'muslin-control-')));
@@ -16,6 +18,19 @@ test('the process of a lab is well when it answers, whatever it says, and gone w
     await new Promise<void>((resolve) => server.listen(layout.daemonSocket, resolve));
     assert.equal(await labProcessProblem(layout), null);
     await new Promise((resolve) => server.close(resolve));
+  } finally {
+    rmSync(layout.folder, { recursive: true });
+  }
+});
+
+test("a folder with someone's files is no lab's: neither up nor down touches it", async () => {
+  const layout = new LabLayout(mkdtempSync(join(tmpdir(), 'muslin-control-')));
+  const thesis = join(layout.folder, 'thesis.tex');
+  writeFileSync(thesis, 'years of work');
+  try {
+    await assert.rejects(stopLab(layout), InvalidError);
+    await assert.rejects(startLab(layout, labSpec(['node1'], [])), InvalidError);
+    assert.ok(existsSync(thesis));
   } finally {
     rmSync(layout.folder, { recursive: true });
   }

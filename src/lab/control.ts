@@ -26,7 +26,7 @@ import { MNT_DETACH } from '../kernel/sys/constants.ts';
 import { sys } from '../kernel/sys/open.ts';
 import { familyOf } from '../lib/address.ts';
 import type { Revision } from '../lib/brand.ts';
-import { AlreadyExistsError, TimeoutError, UnavailableError } from '../lib/errors.ts';
+import { AlreadyExistsError, InvalidError, TimeoutError, UnavailableError } from '../lib/errors.ts';
 import type { Resource, ResourceKey } from '../model/types.ts';
 import { removeFabric } from './fabric.ts';
 import { cliEntry, type LabLayout } from './layout.ts';
@@ -46,8 +46,9 @@ export async function startLab(layout: LabLayout, spec: LabSpec): Promise<void> 
   await untilReady(layout, spec);
 }
 
-/** @returns what was there to end. */
+/** @returns what was there to end. @throws {InvalidError} for a folder that is not a lab's: it would be removed. */
 export async function stopLab(layout: LabLayout): Promise<{ processes: number; namespaces: number }> {
+  wantLabFolder(layout);
   const daemon = processesOf(layout);
   for (const pid of daemon) endProcess(pid, 'SIGTERM');
   await untilGone(layout, 3000);
@@ -57,6 +58,17 @@ export async function stopLab(layout: LabLayout): Promise<{ processes: number; n
   if (existsSync(layout.bpffs) && isBpffs(layout.bpffs)) sys.umount(layout.bpffs, MNT_DETACH);
   rmSync(layout.folder, { recursive: true, force: true });
   return { processes: daemon.length, namespaces };
+}
+
+/** What lies in a folder without a lab's spec must be a lab's by name, or it is someone's who mistook `--lab`. */
+function wantLabFolder(layout: LabLayout): void {
+  if (!existsSync(layout.folder) || existsSync(layout.specFile)) return;
+  const foreign = readdirSync(layout.folder).filter((name) => !layout.entries.includes(name));
+  if (foreign.length > 0) {
+    throw new InvalidError(
+      `${layout.folder} is no lab's folder, it has ${foreign.slice(0, 3).join(', ')}: want an empty one, or one that does not exist`,
+    );
+  }
 }
 
 export function isRunning(layout: LabLayout): boolean {

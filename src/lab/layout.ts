@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Where a lab keeps its things and how they are called: all under one folder and one prefix, so that `down` finds them. */
 import { createHash } from 'node:crypto';
-import { join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 
 /** Everything about one lab follows from its folder. */
 export class LabLayout {
@@ -33,6 +33,11 @@ export class LabLayout {
   }
   get daemonLog(): string {
     return join(this.folder, 'lab.log');
+  }
+  /** All that lies in the folder itself. */
+  get entries(): readonly string[] {
+    const paths = [this.specFile, this.bpffs, this.daemonSocket, this.daemonPid, this.daemonLog];
+    return [...paths, dirname(this.datastore), dirname(this.nodeFolder('any'))].map((path) => basename(path));
   }
   get fabricNetns(): string {
     return `${this.prefix}fabric`;
