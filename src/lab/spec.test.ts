@@ -66,3 +66,17 @@ test('each node has an address of each family on the fabric', () => {
   assert.deepEqual(nodes[1], { name: 'node2', addresses: ['172.30.65.12', 'fd30:65::c'] });
   assert.throws(() => labSpec(numberedNodes(201), []), InvalidError);
 });
+
+test('a node is named once', () => {
+  assert.throws(
+    () => parseLabFile('lab.yaml', 'nodes: [a, b, a]'),
+    (error) => {
+      assert.ok(error instanceof InvalidError);
+      assert.deepEqual(
+        error.faults.map(({ path, message, column }) => ({ path, message, column })),
+        [{ path: 'nodes.2', message: 'got "a" again, want each node once', column: 15 }],
+      );
+      return true;
+    },
+  );
+});

@@ -114,8 +114,9 @@ class LabReader {
 
   read(value: unknown, at: Locate): LabFile {
     const fields = this.#object(value ?? {}, [], ['nodes', 'pools', 'manifests', 'workloads'], at);
+    const nodes = this.#nodes(fields.nodes ?? 3, at);
     return {
-      nodes: this.#nodes(fields.nodes ?? 3, at),
+      nodes,
       pools: this.#list(fields, 'pools', at, (item, path) => this.#cidr(item, path, at), [...defaultPools]),
       manifests: this.#list(fields, 'manifests', at, (item, path) => this.#text(item, path, at), []),
       workloads: this.#list(fields, 'workloads', at, (item, path) => this.#workload(item, path, at), []),
@@ -126,8 +127,17 @@ class LabReader {
     if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= maximumNodes) {
       return numberedNodes(value);
     }
-    if (Array.isArray(value) && value.length > 0)
+    if (Array.isArray(value) && value.length > 0) {
+      value.forEach((item, i) => {
+        if (value.indexOf(item) < i)
+          this.fault(
+            `nodes.${i}`,
+            `got ${JSON.stringify(item)} again, want each node once`,
+            at(['nodes', i]),
+          );
+      });
       return value.map((item, i) => this.#name(item, ['nodes', i], at));
+    }
     this.fault(
       'nodes',
       `got ${JSON.stringify(value)}, want a number from 1 to ${maximumNodes} or a list of names`,
