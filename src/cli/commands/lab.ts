@@ -72,7 +72,8 @@ async function up(options: UpOptions, io: Io): Promise<void> {
   );
   const start = performance.now();
   const spec = labSpec(await nodesOf(options, file.nodes), file.pools);
-  io.note(`starting ${spec.nodes.length} nodes in ${layout.folder}`);
+  const { plural } = await import('../plural.ts');
+  io.note(`starting ${plural(spec.nodes.length, 'node')} in ${layout.folder}`);
   await startLab(layout, spec);
   io.note(`nodes ready in ${Math.round(performance.now() - start)} ms`);
   if (manifests.length > 0) {
@@ -105,9 +106,11 @@ async function down(options: LabOptions, io: Io): Promise<void> {
   const { stopLab } = await import('../../lab/control.ts');
   const { labLayout } = await import('../place.ts');
   const layout = labLayout(options, io);
+  const { plural } = await import('../plural.ts');
   const ended = await stopLab(layout);
+  const processes = ended.processes === 1 ? '1 process' : `${ended.processes} processes`;
   io.note(
-    `ended ${ended.processes} processes, removed ${ended.namespaces} network namespaces and ${layout.folder}`,
+    `ended ${processes}, removed ${plural(ended.namespaces, 'network namespace')} and ${layout.folder}`,
   );
 }
 
