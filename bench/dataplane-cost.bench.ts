@@ -5,12 +5,14 @@
  *
  *     node bench/dataplane-cost.bench.ts [ROUNDS]        as root, on an idle machine; wants gcc
  */
+
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { DataplaneMessage, PeerMatch, ResolvedRule } from '../src/contract/dataplane.ts';
+import { anyPeer } from '../src/calc/resolve-rule.ts';
+import type { DataplaneMessage, ResolvedRule } from '../src/contract/dataplane.ts';
 import { NftablesDriver } from '../src/drivers/nftables/driver.ts';
 import type { NetNs } from '../src/kernel/netns.ts';
 import type { IpSetId, KeyPath } from '../src/lib/brand.ts';
@@ -31,17 +33,6 @@ interface Path extends AsyncDisposable {
   readonly port: number;
 }
 
-const any: PeerMatch = {
-  nets: [],
-  notNets: [],
-  sets: [],
-  notSets: [],
-  ports: [],
-  portSets: [],
-  notPorts: [],
-  notPortSets: [],
-};
-
 /** The server's policies: each admits one source on one port; only the last admits the client. */
 function policies(count: number, shape: Shape, client: string, port: number): DataplaneMessage[] {
   return Array.from({ length: count }, (_, i): DataplaneMessage[] => {
@@ -52,8 +43,8 @@ function policies(count: number, shape: Shape, client: string, port: number): Da
     const rule: ResolvedRule = {
       action: 'allow',
       protocol: 6,
-      src: { ...any, sets: [set] },
-      dst: { ...any, ports: [{ first: open, last: open }] },
+      src: { ...anyPeer, sets: [set] },
+      dst: { ...anyPeer, ports: [{ first: open, last: open }] },
     };
     const members = [isLast ? `${client}/32` : `10.99.${i >> 8}.${i & 255}/32`];
     return [
@@ -80,8 +71,8 @@ async function filteredPath(count: number, shape: Shape): Promise<Path> {
   const port = firstPort + count;
   const profile = {
     missing: false,
-    ingress: [{ action: 'allow', src: any, dst: any }],
-    egress: [{ action: 'allow', src: any, dst: any }],
+    ingress: [{ action: 'allow', src: anyPeer, dst: anyPeer }],
+    egress: [{ action: 'allow', src: anyPeer, dst: anyPeer }],
   } as const;
   const ids = Array.from({ length: count }, (_, i) => `NetworkPolicy/default/p${i}` as KeyPath);
   const endpoint = (name: string, policed: boolean): DataplaneMessage => ({

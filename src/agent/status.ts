@@ -17,6 +17,7 @@ import type { SyncStatus } from '../contract/datastore.ts';
 import type { SyncerOptions } from '../datastore/syncer.ts';
 import type { Revision } from '../lib/brand.ts';
 import type { Fault } from '../lib/errors.ts';
+import { Notice } from '../lib/notice.ts';
 import { keyPath } from '../model/kinds.ts';
 import type { ApplyLoopOptions } from '../reconcile/apply-loop.ts';
 import type { BatchListener } from './batcher.ts';
@@ -43,6 +44,7 @@ export interface StatusReport {
 export class AgentStatus implements BatchListener {
   readonly #node: string;
   readonly #log: Log;
+  readonly #newlyEnforced = new Notice();
   readonly #invalid = new Map<string, readonly Fault[]>();
   #sync: SyncStatus | 'unreachable' = 'wait-for-ready';
   #told: Revision = '0' as Revision;
@@ -54,7 +56,6 @@ export class AgentStatus implements BatchListener {
   #report: ApplyReport | null = null;
   #error: string | null = null;
   #applies = 0;
-  #waiting = new Set<() => void>();
 
   constructor(config: AgentConfig, log: Log) {
     this.#node = config.node;
@@ -114,7 +115,7 @@ export class AgentStatus implements BatchListener {
 
   /** @returns whether the revision was in force within the time. */
   async untilEnforced(revision: bigint, signal: AbortSignal): Promise<boolean> {
-    while (!this.#isEnforced(revision) && !signal.aborted) await this.#nextEnforced(signal);
+    while (!this.#isEnforced(revision) && !signal.aborted) await this.#newlyEnforced.next(signal);
     return this.#isEnforced(revision);
   }
 
@@ -123,21 +124,9 @@ export class AgentStatus implements BatchListener {
     return this.#enforced !== null && BigInt(this.#enforced) >= revision;
   }
 
-  #nextEnforced(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        this.#waiting.delete(done);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      this.#waiting.add(done);
-      signal.addEventListener('abort', done, { once: true });
-    });
-  }
-
   #setEnforced(revision: Revision): void {
     this.#enforced = revision;
-    for (const wake of [...this.#waiting]) wake();
+    this.#newlyEnforced.ring();
   }
 
   #onFaults(resource: string, faults: readonly Fault[]): void {

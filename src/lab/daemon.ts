@@ -16,6 +16,7 @@ import { isBpffs, mountBpffs } from '../kernel/bpf/bpffs.ts';
 import type { Cidr } from '../lib/brand.ts';
 import { tryParseCidr } from '../lib/cidr.ts';
 import { AppError } from '../lib/errors.ts';
+import { Notice } from '../lib/notice.ts';
 import { Agents } from './agents.ts';
 import { buildFabric } from './fabric.ts';
 import type { LabLayout } from './layout.ts';
@@ -48,8 +49,8 @@ export async function runLabDaemon(layout: LabLayout): Promise<void> {
 class Settled {
   readonly #store: EmbeddedStore;
   readonly #pods: Pods;
+  readonly #settled = new Notice();
   #revision = -1n;
-  #waiting = new Set<() => void>();
 
   constructor(store: EmbeddedStore, pods: Pods) {
     this.#store = store;
@@ -79,18 +80,14 @@ class Settled {
   /** Resolves with the store's revision once everything up to `revision` was seen and done. */
   async until(revision: bigint, signal: AbortSignal): Promise<bigint | null> {
     while (this.#revision < revision && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        this.#waiting.add(resolve);
-        signal.addEventListener('abort', () => resolve(), { once: true });
-      });
+      await this.#settled.next(signal);
     }
     return this.#revision >= revision ? BigInt((await this.#store.snapshot()).revision) : null;
   }
 
   #settle(revision: bigint): void {
     this.#revision = revision;
-    for (const wake of this.#waiting) wake();
-    this.#waiting.clear();
+    this.#settled.ring();
   }
 }
 

@@ -1,33 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The nftables driver on the real kernel: converge, adopt, repair, stay silent when nothing changed. */
+
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
-import type {
-  DataplaneMessage,
-  PeerMatch,
-  ResolvedEndpoint,
-  ResolvedRule,
-} from '../../src/contract/dataplane.ts';
+import { anyPeer } from '../../src/calc/resolve-rule.ts';
+import type { DataplaneMessage, ResolvedEndpoint, ResolvedRule } from '../../src/contract/dataplane.ts';
 import { NftablesDriver } from '../../src/drivers/nftables/driver.ts';
 import type { Address, Cidr, IpSetId, KeyPath } from '../../src/lib/brand.ts';
 import { NodeRig } from '../support/node-rig.ts';
 
-const any: PeerMatch = {
-  nets: [],
-  notNets: [],
-  sets: [],
-  notSets: [],
-  ports: [],
-  portSets: [],
-  notPorts: [],
-  notPortSets: [],
-};
 const policyId = 'NetworkPolicy/default/allow-a' as KeyPath;
 const setId = 's:a' as IpSetId;
 
 function rule(change: Partial<ResolvedRule>): ResolvedRule {
-  return { action: 'allow', src: any, dst: any, ...change };
+  return { action: 'allow', src: anyPeer, dst: anyPeer, ...change };
 }
 
 function endpointOf(rig: NodeRig, name: string, policed: boolean): DataplaneMessage {
@@ -47,8 +34,8 @@ function endpointOf(rig: NodeRig, name: string, policed: boolean): DataplaneMess
 function messages(rig: NodeRig, members: readonly string[]): DataplaneMessage[] {
   const allow = rule({
     protocol: 6,
-    src: { ...any, sets: [setId] },
-    dst: { ...any, ports: [{ first: 80, last: 80 }] },
+    src: { ...anyPeer, sets: [setId] },
+    dst: { ...anyPeer, ports: [{ first: 80, last: 80 }] },
   });
   return [
     { kind: 'ipset-update', id: setId, set: { type: 'net', members, description: 'a' } },

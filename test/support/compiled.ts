@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Compiled rules, policies and endpoints in few words, for tests of what reads them. */
+import { anyPeer } from '../../src/calc/resolve-rule.ts';
 import type { CompiledNode } from '../../src/contract/compiled.ts';
 import type {
   IpSet,
@@ -13,17 +14,6 @@ import { parseAddress } from '../../src/lib/address.ts';
 import type { IfName, KeyPath } from '../../src/lib/brand.ts';
 import { DataplaneState } from '../../src/observe/dataplane-state.ts';
 
-const anyone: PeerMatch = {
-  nets: [],
-  notNets: [],
-  sets: [],
-  notSets: [],
-  ports: [],
-  portSets: [],
-  notPorts: [],
-  notPortSets: [],
-};
-
 /** Texts are taken as they are: write canonical CIDRs and ids. */
 export type PeerFields = { readonly [K in keyof PeerMatch]?: readonly (PeerMatch[K][number] | string)[] };
 
@@ -35,8 +25,8 @@ export function resolvedRule(
   return {
     action,
     ...rest,
-    src: { ...anyone, ...src } as PeerMatch,
-    dst: { ...anyone, ...dst } as PeerMatch,
+    src: { ...anyPeer, ...src } as PeerMatch,
+    dst: { ...anyPeer, ...dst } as PeerMatch,
   };
 }
 

@@ -6,6 +6,7 @@
  */
 import { type FSWatcher, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
+import { Notice } from '../../lib/notice.ts';
 import type { Database } from './schema.ts';
 
 const pollMs = 200;
@@ -16,9 +17,9 @@ export class WakeUp {
   readonly #db: Database;
   readonly #watcher: FSWatcher;
   readonly #poll: NodeJS.Timeout;
+  readonly #notice = new Notice();
   #version: number;
   #retry: NodeJS.Timeout | undefined;
-  #waiting = new Set<() => void>();
 
   constructor(file: string, db: Database) {
     this.#db = db;
@@ -35,20 +36,11 @@ export class WakeUp {
 
   /** Resolves at the next change, or when `signal` aborts. */
   next(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        this.#waiting.delete(done);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      this.#waiting.add(done);
-      signal.addEventListener('abort', done, { once: true });
-      if (signal.aborted) done();
-    });
+    return this.#notice.next(signal);
   }
 
   local(): void {
-    for (const wake of [...this.#waiting]) wake();
+    this.#notice.ring();
   }
 
   close(): void {
