@@ -51,8 +51,8 @@ export function labTest(
       throw error;
     } finally {
       await lab.end();
+      lab.assertNothingLeft();
     }
-    lab.assertNothingLeft();
   });
 }
 
