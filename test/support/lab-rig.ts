@@ -47,7 +47,7 @@ export function labTest(
       await body(lab);
       lab.assertNoErrors(options.expectedErrors ?? []);
     } catch (error) {
-      process.stderr.write(lab.lastLogLines());
+      process.stderr.write(`${lab.lastLogLines()}${String(error)}\n`); // what is left over may be said after it
       throw error;
     } finally {
       await lab.end();
