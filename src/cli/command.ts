@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What the files in commands/ share: options that mean the same everywhere, filters, results that are no errors. */
 import { type Command, Option } from 'commander';
-import type { ExitCode } from './exit.ts';
 import type { Io } from './io.ts';
 import type { Evaluator } from './ndjson.ts';
 
 /** Thrown to end with a code after everything was said. */
 export class Told extends Error {
-  readonly exitCode: ExitCode;
-  constructor(exitCode: ExitCode) {
+  readonly exitCode: number;
+  /** @param exitCode - ours (exit.ts), or that of a command which we ran for the user. */
+  constructor(exitCode: number) {
     super(`exit code ${exitCode}`);
     this.exitCode = exitCode;
   }

@@ -21,6 +21,17 @@ export function waitingTime(options: WaitOptions): number | null {
   return options.wait === false ? null : timeoutMs;
 }
 
+/** Pods that the lab could not run, with its reasons. */
+async function failedPods(store: Datastore): Promise<readonly string[]> {
+  const { items } = await store.list('Pod');
+  return items.flatMap(({ key, resource }) => {
+    const { phase, message } = (resource.status ?? {}) as { phase?: string; message?: string };
+    return phase === 'Failed'
+      ? [`pod ${key.namespace}/${key.name} does not run: ${message ?? 'no reason given'}`]
+      : [];
+  });
+}
+
 /**
  * Does nothing outside a lab, where nobody is known who could enforce.
  *
@@ -41,6 +52,7 @@ export async function untilNodesEnforce(
   for (const { node, reasons } of late) {
     io.note(`${node} does not enforce it yet: ${reasons.join('; ') || 'it gave no reason'}`);
   }
+  for (const failure of await failedPods(store)) io.note(`note: ${failure}`);
   io.note(`enforced on ${inForce} of ${plural(spec.nodes.length, 'node')} in ${Math.round(milliseconds)} ms`);
   if (late.length > 0) throw new Told(inForce > 0 ? exitCodes.partial : exitCodes.timeout);
 }

@@ -26,7 +26,7 @@ import { register as probe } from './commands/probe.ts';
 import { register as replace } from './commands/replace.ts';
 import { register as selector } from './commands/selector.ts';
 import { register as validate } from './commands/validate.ts';
-import { type ExitCode, errorText, exitCodeOf, exitCodes } from './exit.ts';
+import { errorText, exitCodeOf, exitCodes } from './exit.ts';
 import { type Io, processIo } from './io.ts';
 
 type Register = (program: Command, io: Io) => void;
@@ -50,7 +50,7 @@ const commands: readonly Register[] = [
 ];
 
 /** @param argv - without the interpreter and the script. */
-export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
+export async function run(argv: readonly string[], io: Io): Promise<number> {
   const program = programFor(io);
   let running = program;
   program.hook('preAction', (_, command) => {
@@ -82,7 +82,7 @@ function programFor(io: Io): Command {
   return program;
 }
 
-function told(error: unknown, command: Command, io: Io): ExitCode {
+function told(error: unknown, command: Command, io: Io): number {
   if (error instanceof Told) return error.exitCode;
   // commander has printed its own: help and version end with 0, all else is wrong usage
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;

@@ -18,7 +18,7 @@ export async function filter(
   evaluate: Evaluator,
 ): Promise<void> {
   const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
-  for await (const line of lines) if (line.trim() !== '') out(`${JSON.stringify(answer(line, evaluate))}\n`);
+  for await (const line of lines) out(`${JSON.stringify(answer(line, evaluate))}\n`);
 }
 
 function answer(line: string, evaluate: Evaluator): unknown {

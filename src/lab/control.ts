@@ -71,11 +71,13 @@ function wantLabFolder(layout: LabLayout): void {
   }
 }
 
+/** A lab's folder without its process: killed, or the machine was started anew. */
+export function isAbandoned(layout: LabLayout): boolean {
+  return existsSync(layout.specFile) && !isRunning(layout);
+}
+
 export function isRunning(layout: LabLayout): boolean {
-  return (
-    existsSync(layout.daemonPid) &&
-    processesOf(layout).includes(Number(readFileSync(layout.daemonPid, 'utf8')))
-  );
+  return existsSync(layout.daemonPid) && isOurs(layout, Number(readFileSync(layout.daemonPid, 'utf8')));
 }
 
 export interface NodeStatus {

@@ -17,6 +17,8 @@ export function register(program: Command, io: Io): void {
     .action(async (options: AgentArguments) => {
       const { agentConfig } = await import('../../agent/config.ts');
       const { runAgent } = await import('../../agent/main.ts');
+      const { UnsupportedError } = await import('../../lib/errors.ts');
+      if (process.getuid?.() !== 0) throw new UnsupportedError('the agent programs the kernel: want root');
       await runAgent(agentConfig(options, io.env));
     });
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** `muslin lab up|down|status|exec`: nodes and workloads as network namespaces of this machine. */
 import type { Command } from 'commander';
+import type { LabFile, LabSpec } from '../../lab/spec.ts';
+import { InvalidError } from '../../lib/errors.ts';
 import { group, jsonOption, Told } from '../command.ts';
 import { exitCodes } from '../exit.ts';
 import type { Io } from '../io.ts';
@@ -62,7 +64,7 @@ export function register(program: Command, io: Io): void {
 
 async function up(options: UpOptions, io: Io): Promise<void> {
   await wantRoot();
-  const { startLab } = await import('../../lab/control.ts');
+  const { isAbandoned, startLab } = await import('../../lab/control.ts');
   const { labSpec } = await import('../../lab/spec.ts');
   const { labLayout } = await import('../place.ts');
   const layout = labLayout(options, io);
@@ -73,6 +75,8 @@ async function up(options: UpOptions, io: Io): Promise<void> {
   const start = performance.now();
   const spec = labSpec(await nodesOf(options, file.nodes), file.pools);
   const { plural } = await import('../plural.ts');
+  checkNodes(file, spec);
+  if (isAbandoned(layout)) io.note(`a lab in ${layout.folder} was not ended: it is taken away first`);
   io.note(`starting ${plural(spec.nodes.length, 'node')} in ${layout.folder}`);
   await startLab(layout, spec);
   io.note(`nodes ready in ${Math.round(performance.now() - start)} ms`);
@@ -83,7 +87,18 @@ async function up(options: UpOptions, io: Io): Promise<void> {
   await status({ lab: layout.folder }, io);
 }
 
-async function labFileOf(options: UpOptions): Promise<import('../../lab/spec.ts').LabFile> {
+/** A workload on a node that there is not would never run. */
+function checkNodes(file: LabFile, spec: LabSpec): void {
+  const names = spec.nodes.map((node) => node.name);
+  const lost = file.workloads.filter(({ node }) => node !== undefined && !names.includes(node));
+  const faults = lost.map(({ name, node }) => ({
+    path: `workloads ${name}`,
+    message: `got node ${JSON.stringify(node)}, want one of ${names.join(', ')}`,
+  }));
+  if (faults.length > 0) throw new InvalidError('workloads on nodes that there are not', faults);
+}
+
+async function labFileOf(options: UpOptions): Promise<LabFile> {
   const { parseLabFile } = await import('../../lab/spec.ts');
   if (options.file === undefined) return parseLabFile('', '');
   const { NotFoundError } = await import('../../lib/errors.ts');
@@ -132,7 +147,7 @@ async function execIn(pod: string, command: readonly string[], options: LabOptio
   await wantRoot();
   const { findLab } = await import('../place.ts');
   const { NetNs, listNetns } = await import('../../kernel/netns.ts');
-  const { NotFoundError, InvalidError } = await import('../../lib/errors.ts');
+  const { NotFoundError } = await import('../../lib/errors.ts');
   const { layout } = findLab(options, io);
   const [first = '', second, ...rest] = pod.split('/');
   const [namespace, name] = second === undefined ? ['default', first] : [first, second];
@@ -150,7 +165,7 @@ async function execIn(pod: string, command: readonly string[], options: LabOptio
     child.once('error', (error) => reject(new NotFoundError(`cannot run ${program}: ${error.message}`)));
     child.once('exit', (exit, signal) => resolve(exit ?? (signal ? 128 : 1)));
   });
-  if (code !== 0) throw new Told(code as (typeof exitCodes)[keyof typeof exitCodes]);
+  if (code !== 0) throw new Told(code);
 }
 
 async function wantRoot(): Promise<void> {

@@ -93,6 +93,10 @@ async function evalAll(state: State, options: EvalOptions, io: Io): Promise<void
   const { matrixTables, probeName, verdictMatrix } = await import('../../observe/matrix.ts');
   const { familyOfAll, matrixProbe } = await import('../evaluators/policy-eval.ts');
   const { packetSpec } = await import('../evaluators/probe-spec.ts');
+  if (state.endpoints.size === 0) {
+    const { InvalidError } = await import('../../lib/errors.ts');
+    throw new InvalidError('no pod has an address (status.podIP): there is nothing to evaluate');
+  }
   const probe = matrixProbe(packetSpec(options.protocol ?? 'TCP', options.port ?? '80'));
   const matrix = verdictMatrix(state, { probes: [probe], ipVersion: familyOfAll(state) });
   if (options.output === 'json')

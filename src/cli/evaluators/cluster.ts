@@ -5,7 +5,7 @@
  */
 import { compileFor } from '../../calc/compile.ts';
 import { tryParseAddress } from '../../lib/address.ts';
-import type { Address } from '../../lib/brand.ts';
+import type { Address, KeyPath } from '../../lib/brand.ts';
 import { type Fault, InvalidError, NotFoundError } from '../../lib/errors.ts';
 import { builtinUpdates } from '../../model/builtin.ts';
 import { keyOf, keyPath } from '../../model/kinds.ts';
@@ -48,18 +48,40 @@ function onImaginedNode(resource: Resource): Resource {
 
 /** @param text - `namespace/pod`, or an address: a Pod's own address means the Pod. @throws {NotFoundError} {InvalidError} */
 export function partyOf(state: DataplaneState, text: string): Party {
+  const { byName, byAddress } = indexOf(state);
   const address = tryParseAddress(text);
-  if (address) return partyWith(state, address);
-  for (const [id, endpoint] of state.endpoints)
-    if (endpoint.name === text) return { kind: 'endpoint', state, id };
+  if (address) {
+    const owner = byAddress.get(address);
+    return owner === undefined
+      ? { kind: 'address', address }
+      : { kind: 'endpoint', state, id: owner, address };
+  }
+  const id = byName.get(text);
+  if (id !== undefined) return { kind: 'endpoint', state, id };
   if (!/^[^/]+\/[^/]+$/.test(text)) throw wrong('from or to', text, 'namespace/pod or an address');
   throw new NotFoundError(`no pod ${text} with an address`);
 }
 
-function partyWith(state: DataplaneState, address: Address): Party {
-  for (const [id, endpoint] of state.endpoints)
-    if (endpoint.addresses.includes(address)) return { kind: 'endpoint', state, id, address };
-  return { kind: 'address', address };
+interface EndpointIndex {
+  readonly byName: ReadonlyMap<string, KeyPath>;
+  readonly byAddress: ReadonlyMap<Address, KeyPath>;
+}
+
+/** Of states that no longer change: all pairs of a lab are asked for one after the other. */
+const indexes = new WeakMap<DataplaneState, EndpointIndex>();
+
+function indexOf(state: DataplaneState): EndpointIndex {
+  const known = indexes.get(state);
+  if (known) return known;
+  const endpoints = [...state.endpoints];
+  const index = {
+    byName: new Map(endpoints.map(([id, { name }]) => [name, id])),
+    byAddress: new Map(
+      endpoints.flatMap(([id, { addresses }]) => addresses.map((address) => [address, id] as const)),
+    ),
+  };
+  indexes.set(state, index);
+  return index;
 }
 
 /** The short form: `{cluster: {namespaces, pods}, policies}`. @throws {InvalidError} with every fault of every policy. */

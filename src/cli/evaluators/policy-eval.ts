@@ -23,12 +23,12 @@ export function evaluatePolicyRequest(request: unknown): Explanation | { tables:
 
 /** @param fields - `from`, `to`, `port`, `protocol` and, if need be, `ipVersion`. */
 export function explainBetween(state: DataplaneState, fields: Fields): Explanation {
-  const [from, to] = ['from', 'to'].map((key) => {
+  const party = (key: 'from' | 'to') => {
     const text = own(fields, key);
     if (typeof text !== 'string') throw wrong(key, text, 'namespace/pod or an address');
     return partyOf(state, text);
-  });
-  if (!from || !to) throw new TypeError('two parties');
+  };
+  const [from, to] = [party('from'), party('to')];
   const ipVersion = own(fields, 'ipVersion');
   if (ipVersion !== undefined && ipVersion !== 4 && ipVersion !== 6)
     throw wrong('ipVersion', ipVersion, '4 or 6');
