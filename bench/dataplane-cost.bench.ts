@@ -25,7 +25,8 @@ const connections = 8_000;
 /** Where the server listens: the port of the last policy, behind all others. */
 const firstPort = 20_000;
 
-type Shape = 'a port each' | 'one port, a source each';
+/** The last is the worst that we know: nothing can be cut or merged, every packet walks the whole list. */
+type Shape = 'a port each' | 'one port, a source each' | 'one port, allow and deny in turn';
 
 interface Path extends AsyncDisposable {
   readonly client: NetNs;
@@ -41,7 +42,7 @@ function policies(count: number, shape: Shape, client: string, port: number): Da
     const set = `s:${i}` as IpSetId;
     const open = shape === 'a port each' ? port - (count - 1) + i : port;
     const rule: ResolvedRule = {
-      action: 'allow',
+      action: shape === 'one port, allow and deny in turn' && !isLast && i % 2 === 0 ? 'deny' : 'allow',
       protocol: 6,
       src: { ...anyPeer, sets: [set] },
       dst: { ...anyPeer, ports: [{ first: open, last: open }] },
@@ -166,6 +167,7 @@ const variants: readonly [string, () => Promise<Path>][] = [
   ['1,000 policies, a port each', () => filteredPath(1000, 'a port each')],
   ['100 policies, one port, a source each', () => filteredPath(100, 'one port, a source each')],
   ['1,000 policies, one port, a source each', () => filteredPath(1000, 'one port, a source each')],
+  ['1,000 policies, allow and deny in turn', () => filteredPath(1000, 'one port, allow and deny in turn')],
 ];
 
 const paths: { name: string; path: Path; rr: number[]; crr: number[] }[] = [];
