@@ -10,8 +10,10 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { buildGraph } from '../calc/graph.ts';
+import type { DataplaneDriver } from '../contract/dataplane.ts';
 import { AttachedStore } from '../datastore/embedded/attached.ts';
 import { StoreSyncer } from '../datastore/syncer.ts';
+import { UnsupportedError } from '../lib/errors.ts';
 import { ApplyLoop } from '../reconcile/apply-loop.ts';
 import { Batcher } from './batcher.ts';
 import type { AgentConfig } from './config.ts';
@@ -26,6 +28,7 @@ export async function runAgent(config: AgentConfig): Promise<void> {
   await using store = new AttachedStore(config.datastore); //  tier 1  what users want, kept in one SQLite file
   const graph = buildGraph({ node: config.node }); //          tier 2  what this node must do for it
   await using driver = new RemoteDriver(config, log); //       tier 3  the same in one data plane's terms, in a worker
+  await wantAll(driver);
   const applying = new ApplyLoop(driver, { sleep, ...status.ofApplies() }); // tier 4  the kernel, kept so
   const batches = new Batcher(graph, (message) => applying.onMessage(message), status);
   const syncer = new StoreSyncer(store, status.ofSyncer());
@@ -34,6 +37,13 @@ export async function runAgent(config: AgentConfig): Promise<void> {
   log.info({ node: config.node, datastore: config.datastore, status: server.path }, 'agent started');
   await Promise.all([syncer.run(batches, stop), applying.run(stop)]);
   log.info('agent stops; the kernel keeps what it has');
+}
+
+/** @throws {UnsupportedError} with everything that this host lacks. */
+async function wantAll(driver: DataplaneDriver): Promise<void> {
+  const lacking = await driver.probe();
+  if (lacking.length > 0)
+    throw new UnsupportedError(`this host cannot run ${driver.name}: it lacks ${lacking.join('; ')}`);
 }
 
 function untilSignal(signals: readonly NodeJS.Signals[]): AbortSignal {

@@ -90,6 +90,7 @@ test('nftables driver: packets meet the policy; a second apply sends nothing', a
   await using rig = new NodeRig(['a', 'b', 'c']);
   await using driver = drive(rig, messages(rig, both(rig, 'a')));
   assert.equal(await verdicts(rig), '', 'born closed: nothing passes before the first apply');
+  assert.deepEqual(await driver.probe(), [], 'this host has all that is wanted');
   const report = await rig.apply(driver);
   assert.deepEqual(report.failed, []);
   assert.equal(report.openEndpoints.length, 3);

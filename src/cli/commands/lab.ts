@@ -64,6 +64,7 @@ export function register(program: Command, io: Io): void {
 
 async function up(options: UpOptions, io: Io): Promise<void> {
   await wantRoot();
+  await wantKernel();
   const { isAbandoned, startLab } = await import('../../lab/control.ts');
   const { labSpec } = await import('../../lab/spec.ts');
   const { labLayout } = await import('../place.ts');
@@ -166,6 +167,14 @@ async function execIn(pod: string, command: readonly string[], options: LabOptio
     child.once('exit', (exit, signal) => resolve(exit ?? (signal ? 128 : 1)));
   });
   if (code !== 0) throw new Told(code);
+}
+
+/** Said before anything is made: the agents would say it too, each in its log. */
+async function wantKernel(): Promise<void> {
+  const { kernelAtLeast } = await import('../../kernel/release.ts');
+  const { UnsupportedError } = await import('../../lib/errors.ts');
+  if (!kernelAtLeast(6, 9))
+    throw new UnsupportedError('a lab wants Linux 6.9 or later, found an older kernel (uname -r)');
 }
 
 async function wantRoot(): Promise<void> {

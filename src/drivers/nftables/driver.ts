@@ -20,9 +20,11 @@ import type {
   ResolvedEndpoint,
 } from '../../contract/dataplane.ts';
 import { isBpffs, mountBpffs } from '../../kernel/bpf/bpffs.ts';
+import { supportsTcx } from '../../kernel/bpf/link.ts';
 import { Guard } from '../../kernel/guard.ts';
 import type { NftOp } from '../../kernel/nft/model.ts';
 import { NftError, NftSocket } from '../../kernel/nft/socket.ts';
+import { kernelAtLeast } from '../../kernel/release.ts';
 import { hasSysctl, writeSysctl } from '../../kernel/sysctl.ts';
 import type { IfName, KeyPath } from '../../lib/brand.ts';
 import { markBits } from '../../rules/chain.ts';
@@ -72,8 +74,12 @@ export class NftablesDriver implements DataplaneDriver {
     this.#poll = setInterval(() => this.#pollGuards(), guardPollMs).unref();
   }
 
+  /** nf_tables and bpf(2) themselves are there: the constructor has used them. */
   async probe(): Promise<readonly string[]> {
-    return []; // the constructor has opened every kernel interface that it needs
+    return [
+      ...(supportsTcx() ? [] : ['tcx links, for the guards (Linux 6.6)']),
+      ...(kernelAtLeast(6, 9) ? [] : ['nftables tables that outlive their owner (Linux 6.9)']),
+    ];
   }
 
   onMessage(message: DataplaneMessage): void {
