@@ -23,6 +23,12 @@ test('the process of a lab is well when it answers, whatever it says, and gone w
   }
 });
 
+test('a folder too deep for sockets is refused before anything is made', async () => {
+  const layout = new LabLayout(join(tmpdir(), 'x'.repeat(100)));
+  await assert.rejects(startLab(layout, labSpec(['node1'], [])), /too long for Unix sockets.*--lab/);
+  assert.equal(existsSync(layout.folder), false);
+});
+
 test("a folder with someone's files is no lab's: neither up nor down touches it", async () => {
   const layout = new LabLayout(mkdtempSync(join(tmpdir(), 'muslin-control-')));
   const thesis = join(layout.folder, 'thesis.tex');

@@ -38,12 +38,26 @@ const startTimeoutMs = 60_000;
 export async function startLab(layout: LabLayout, spec: LabSpec): Promise<void> {
   if (isRunning(layout))
     throw new AlreadyExistsError(`a lab runs already in ${layout.folder}; end it with: muslin lab down`);
+  wantShortPaths(layout, spec);
   await stopLab(layout); // what a lab left that was not ended in order
   mkdirSync(layout.bpffs, { recursive: true, mode: 0o700 });
   writeFileSync(layout.specFile, `${JSON.stringify(spec, null, 2)}\n`);
   await seed(layout, spec);
   spawnDaemon(layout);
   await untilReady(layout, spec);
+}
+
+/** sun_path of struct sockaddr_un holds 108 bytes with the final NUL: unix(7). */
+const maxSocketPathBytes = 107;
+
+function wantShortPaths(layout: LabLayout, spec: LabSpec): void {
+  const paths = [layout.daemonSocket, ...spec.nodes.map(({ name }) => layout.agentSocket(name))];
+  const longest = Math.max(...paths.map((path) => Buffer.byteLength(path)));
+  if (longest <= maxSocketPathBytes) return;
+  const over = longest - maxSocketPathBytes;
+  throw new InvalidError(
+    `lab folder ${layout.folder}: got a path ${over} bytes too long for Unix sockets in it, want a shorter one: --lab or MUSLIN_LAB`,
+  );
 }
 
 /** @returns what was there to end. @throws {InvalidError} for a folder that is not a lab's: it would be removed. */
