@@ -9,6 +9,7 @@ export interface ManifestOptions {
   readonly file?: readonly string[];
   readonly recursive?: boolean;
   readonly namespace?: string;
+  readonly skipUnsupported?: boolean;
 }
 
 /** @throws {UsageError} without `-f`. @throws {InvalidError} with every fault of every file. @throws {NotFoundError} */
@@ -23,9 +24,13 @@ export async function readManifests(options: ManifestOptions, io: Io): Promise<r
 export async function checkManifests(options: ManifestOptions, io: Io): Promise<readonly Manifest[]> {
   if (!options.file || options.file.length === 0) throw new UsageError('want -f FILE, a directory or -');
   const namespace = options.namespace === undefined ? {} : { namespace: options.namespace };
+  const reading = { ...namespace, skipUnsupported: options.skipUnsupported ?? false };
   const read = readInputs(options.file, options.recursive ?? false, io).map((input) =>
-    readManifest(input.name, input.text, namespace),
+    readManifest(input.name, input.text, reading),
   );
+  for (const { kind, name, file, line } of read.flatMap((manifest) => manifest.skipped)) {
+    io.note(`note: ${file}:${line}: ${kind} ${name} is skipped: not supported`);
+  }
   if (read.every(({ resources, faults }) => resources.length + faults.length === 0))
     throw new InvalidError(`no objects in ${options.file.join(', ')}`);
   return read;

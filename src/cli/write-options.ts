@@ -10,6 +10,10 @@ export function manifestOptions(command: Command): Command {
   return command
     .option('-f, --file <path...>', 'manifests: file, directory or -')
     .option('-R, --recursive', 'also the directories below')
+    .option(
+      '--skip-unsupported',
+      'leave out objects of kinds that are not read (Deployment, Service...), and say so',
+    )
     .option('-n, --namespace <name>', 'for objects that name none');
 }
 

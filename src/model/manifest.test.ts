@@ -351,3 +351,20 @@ test('no text makes it throw, and every fault has a place within the text', () =
     { numRuns: 2000 },
   );
 });
+
+test('objects of kinds that are not read are skipped when that is asked for, and named; slips stay faults', () => {
+  const text = [
+    'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n',
+    'apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n',
+    'apiVersion: v2\nkind: Pod\nmetadata: {name: slip}\n',
+  ].join('---\n');
+  const asked = readManifest('m.yaml', text, { skipUnsupported: true });
+  assert.deepEqual(asked.skipped, [{ kind: 'Deployment', name: 'web', file: 'm.yaml', line: 1 }]);
+  assert.equal(asked.resources.length, 1);
+  assert.deepEqual(
+    asked.faults.map(({ path, line }) => `${line} ${path}`),
+    ['9 apiVersion'],
+  );
+  const usual = readManifest('m.yaml', text);
+  assert.deepEqual([usual.skipped, usual.faults.length], [[], 2]);
+});

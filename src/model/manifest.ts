@@ -13,6 +13,7 @@
 import { isSeq, type Node } from 'yaml';
 import type { Fault } from '../lib/errors.ts';
 import { isObject, listAt, member, textAt } from './json.ts';
+import { kinds } from './kinds.ts';
 import { documentsOf, Source, type YamlDocument } from './manifest/documents.ts';
 import { offsetOf, type Spot, spotAt } from './manifest/locate.ts';
 import { startOf, TreeReader } from './manifest/node-value.ts';
@@ -27,13 +28,28 @@ export interface ManifestEntry {
 export interface Manifest {
   readonly resources: readonly ManifestEntry[];
   readonly faults: readonly Fault[];
+  /** Only where they are to be skipped; else they are faults. */
+  readonly skipped: readonly SkippedObject[];
+}
+
+/** An object of a kind that Muslin does not read, for instance a Deployment. */
+export interface SkippedObject {
+  readonly kind: string;
+  readonly name: string;
+  readonly file: string;
+  readonly line: number;
+}
+
+export interface ManifestReading extends ValidateOptions {
+  /** Objects of kinds that are not read are no faults. @defaultValue false */
+  readonly skipUnsupported?: boolean;
 }
 
 /** Lists in lists: kubectl reads them too. */
 const maxListDepth = 8;
 
 /** @param file - as faults and origins name it. */
-export function readManifest(file: string, text: string, options: ValidateOptions = {}): Manifest {
+export function readManifest(file: string, text: string, options: ManifestReading = {}): Manifest {
   const reader = new ManifestReader(file, options);
   reader.read(text.startsWith('\uFEFF') ? text.slice(1) : text);
   return reader;
@@ -48,10 +64,11 @@ interface Item {
 class ManifestReader implements Manifest {
   readonly resources: ManifestEntry[] = [];
   readonly faults: Fault[] = [];
+  readonly skipped: SkippedObject[] = [];
   readonly #source: Source;
-  readonly #options: ValidateOptions;
+  readonly #options: ManifestReading;
 
-  constructor(file: string, options: ValidateOptions) {
+  constructor(file: string, options: ManifestReading) {
     this.#source = new Source(file);
     this.#options = options;
   }
@@ -105,6 +122,12 @@ class ManifestReader implements Manifest {
   }
 
   #resource(tree: TreeReader, { value, spot }: Item): void {
+    if (this.#options.skipUnsupported === true && isUnsupported(value)) {
+      const { file } = this.#source;
+      const { line } = this.#source.place(startOf(spot.value));
+      this.skipped.push({ kind: textAt(value, 'kind'), name: textAt(value, 'metadata', 'name'), file, line });
+      return;
+    }
     const { faults, resource } = validateResource(value, this.#options);
     for (const fault of faults) {
       this.faults.push(this.#source.fault(fault.path, fault.message, offsetOf(tree, spot, fault)));
@@ -138,4 +161,10 @@ class ManifestReader implements Manifest {
   #lineOf(tree: TreeReader, node: Node | null): number {
     return this.#source.place(startOf(tree.resolved(node))).line;
   }
+}
+
+/** A kind of which we read no version: a known kind with a strange apiVersion is more likely a slip. */
+function isUnsupported(value: unknown): boolean {
+  const kind = textAt(value, 'kind');
+  return kind !== '' && textAt(value, 'apiVersion') !== '' && kinds.every((row) => row.writtenKind !== kind);
 }

@@ -7,6 +7,7 @@ import type { Io } from '../io.ts';
 interface EvalOptions {
   readonly file?: readonly string[];
   readonly recursive?: boolean;
+  readonly skipUnsupported?: boolean;
   readonly from?: string;
   readonly to?: string;
   readonly port?: string;
@@ -18,6 +19,7 @@ interface EvalOptions {
 interface CompileOptions {
   readonly file?: readonly string[];
   readonly recursive?: boolean;
+  readonly skipUnsupported?: boolean;
   readonly node?: string;
 }
 
@@ -30,6 +32,7 @@ export function register(program: Command, io: Io): void {
     )
     .option('-f, --file <path...>', 'manifests: file, directory or -')
     .option('-R, --recursive', 'also the directories below')
+    .option('--skip-unsupported', 'leave out objects of kinds that are not read, and say so')
     .option('--from <pod>', 'namespace/pod or an address')
     .option('--to <pod>', 'namespace/pod or an address')
     .option('--port <number>', 'destination port; for the table 80 if left out')
@@ -42,6 +45,7 @@ export function register(program: Command, io: Io): void {
     .description('print what the calculation graph sends to one node')
     .option('-f, --file <path...>', 'manifests: file, directory or -')
     .option('-R, --recursive', 'also the directories below')
+    .option('--skip-unsupported', 'leave out objects of kinds that are not read, and say so')
     .option('--node <name>', 'the node; else the first that a Pod runs on');
   evaluating<CompileOptions>(
     compile,

@@ -89,6 +89,11 @@ export class Guards {
     return null;
   }
 
+  /** Puts back what a stranger loosened of the links' settings, of which no event tells. @returns how many links. */
+  hardenAgain(): number {
+    return this.#each((ifName) => (hardenInterface(ifName) > 0 ? 1 : 0)).changed;
+  }
+
   #make(ifName: IfName, ifIndex: number, spec: OpenGuard | null): number {
     const form = formOf(ifIndex, spec);
     if (this.#sure.get(ifName) === form) return 0;

@@ -45,6 +45,8 @@ const elementsPerTransaction = 5000;
 const maximumTries = 50;
 /** Nothing tells of a detached tcx program: ask. */
 const guardPollMs = 500;
+/** Nor of a changed sysctl; a round costs a dozen small reads per link. */
+const hardenEveryPolls = 10;
 
 export class NftablesDriver implements DataplaneDriver {
   readonly name = 'nftables';
@@ -58,6 +60,9 @@ export class NftablesDriver implements DataplaneDriver {
   /** Families whose table this driver's socket owns. */
   readonly #ours = new Set<4 | 6>();
   #stale = true;
+  #polls = 0;
+  /** The first apply was done. */
+  #inForce = false;
 
   /** In the network namespace of the calling thread, for good. @throws {KernelError} */
   constructor(options: NftablesOptions) {
@@ -110,6 +115,7 @@ export class NftablesDriver implements DataplaneDriver {
     this.#wishGuards(inForce);
     const refused = this.#guards.closeOthers(this.#mayBeOpen());
     const opening = this.#guards.openWished();
+    this.#inForce = true;
     const parts = [closing, rules, routes, refused, opening];
     return {
       changed: parts.reduce((sum, part) => sum + part.changed, 0),
@@ -224,7 +230,14 @@ export class NftablesDriver implements DataplaneDriver {
     this.#listener(reason);
   }
 
+  #hardenAgain(): void {
+    if (!this.#inForce) return; // nothing is written before the first apply
+    forwardPackets();
+    this.#guards.hardenAgain();
+  }
+
   #pollGuards(): void {
+    if (++this.#polls % hardenEveryPolls === 0) this.#hardenAgain();
     const changed = this.#guards.changed();
     if (changed !== null) this.#listener(`the guard of ${changed} was changed by someone else`);
   }
