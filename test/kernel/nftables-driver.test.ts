@@ -142,8 +142,14 @@ test('nftables driver: what a stranger did while no agent lived is put right at 
   }
   const nft = (text: string) => rig.node.run(() => execFileSync('nft', ['-f', '-'], { input: text }));
   nft('flush chain ip muslin b-forward; add rule ip muslin b-forward accept; add chain ip muslin strange');
+  nft(
+    'delete chain ip muslin b-output; add chain ip muslin b-output { type filter hook output priority 7; }',
+  );
   await using second = drive(rig, messages(rig, both(rig, 'a')));
-  assert.ok((await rig.apply(second)).changed > 0);
+  const repair = await rig.apply(second);
+  assert.deepEqual(repair.failed, []);
+  assert.ok(repair.changed > 0);
+  assert.equal((await rig.apply(second)).changed, 0);
   assert.equal(await verdicts(rig), 'a:80/4 a:80/6');
   assert.doesNotMatch(
     rig.node.run(() => execFileSync('nft', ['list', 'ruleset'], { encoding: 'utf8' })),

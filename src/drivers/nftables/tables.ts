@@ -143,6 +143,7 @@ export class FamilyTable {
     const goneSets = [...this.#sets.pendingDeletes()];
     const replaced = [...this.#sets.pendingUpserts()].filter(([name]) => this.#sets.actual().has(name));
     const ops = [
+      ...chains.flatMap(([chain, row]) => this.#removeRehooked(chain, row)),
       ...chains.map(([chain, row]): NftOp => this.#addChain(chain, row)),
       ...this.#declareSets(replaced.map(([name]) => name)),
       ...this.#changeMembers(false),
@@ -197,11 +198,6 @@ export class FamilyTable {
     return unit ? [...unit.chains.keys(), ...unit.sets.keys(), ...unit.unions.keys()] : [];
   }
 
-  get pendingCount(): number {
-    const members = [...this.#elements.values()].reduce((sum, table) => sum + table.pendingCount, 0);
-    return this.#chains.pendingCount + this.#sets.pendingCount + members + (this.#exists ? 0 : 1);
-  }
-
   #tableOperation(): NftOp[] {
     return [{ op: 'add-table', table: this.table, owned: true }];
   }
@@ -231,7 +227,17 @@ export class FamilyTable {
     }
   }
 
-  /** The kernel cannot change a chain's hook or a set's form: such an object goes and comes anew. */
+  /** The kernel cannot change where a chain is hooked: one that a stranger hooked elsewhere goes and comes anew. */
+  #removeRehooked(chain: string, row: ChainRow): NftOp[] {
+    const actual = this.#chains.actual().get(chain);
+    if (!actual || printOf(actual.hook, []) === printOf(row.hook, [])) return [];
+    const { table } = this;
+    return [
+      { op: 'flush-chain', table, chain },
+      { op: 'delete-chain', table, chain },
+    ];
+  }
+
   #addChain(chain: string, row: ChainRow): NftOp {
     return { op: 'add-chain', table: this.table, chain, ...(row.hook ? { hook: row.hook } : {}) };
   }
@@ -240,6 +246,7 @@ export class FamilyTable {
     return { op: 'add-set', table: this.table, set, spec };
   }
 
+  /** Nor can it change a set's form. */
   #declareSets(replaced: readonly string[]): NftOp[] {
     const ops: NftOp[] = replaced.map((set) => ({ op: 'delete-set', table: this.table, set }));
     for (const [set, spec] of this.#sets.pendingUpserts()) ops.push(this.#addSet(set, spec));
