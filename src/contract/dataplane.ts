@@ -12,6 +12,7 @@
  * Next:       calc/graph.ts writes these, drivers/nftables/driver.ts reads them, observe/evaluate.ts explains them.
  */
 import type { Address, Cidr, IfName, IpSetId, KeyPath } from '../lib/brand.ts';
+import type { PortRange } from '../lib/ports.ts';
 
 export type DataplaneMessage =
   | { readonly kind: 'ipset-update'; readonly id: IpSetId; readonly set: IpSet }
@@ -102,20 +103,15 @@ export interface PeerMatch {
   /** The address is in none of these sets (type `net`). */
   readonly notSets: readonly IpSetId[];
   /**
-   * Numeric and named ports are alternatives: the port is in one of `ports`, or (address, protocol, port) is in one of
-   * `portSets` (type `ip-port`). Both empty: any port.
+   * Only packets of protocols with ports match: TCP 6, UDP 17, SCTP 132. Numeric and named ports are alternatives: the
+   * port is in one of `ports`, or (address, protocol, port) is in one of `portSets` (type `ip-port`). Both empty: any
+   * port.
    */
   readonly ports: readonly PortRange[];
   readonly portSets: readonly IpSetId[];
   /** The port is in none of `notPorts` and (address, protocol, port) in none of `notPortSets`. */
   readonly notPorts: readonly PortRange[];
   readonly notPortSets: readonly IpSetId[];
-}
-
-/** Inclusive, 0 to 65535. Matches only packets of protocols with ports: TCP 6, UDP 17, SCTP 132. */
-export interface PortRange {
-  readonly first: number;
-  readonly last: number;
 }
 
 export interface ResolvedEndpoint {

@@ -8,6 +8,7 @@
  *             a path is told absent only when a delete event or a full snapshot says so; a revision never goes back.
  * Next:       model/updates.ts converts one resource, calc/graph.ts consumes, agent/main.ts runs it.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Datastore, Stored, Syncer, SyncerSink, WatchEvent } from '../contract/datastore.ts';
 import type { Revision } from '../lib/brand.ts';
 import { AppError, type Fault } from '../lib/errors.ts';
@@ -109,18 +110,6 @@ export class StoreSyncer implements Syncer {
     if (error.code === 'REVISION_GONE' || signal.aborted) return;
     const waitMs = retryMs * (0.5 + (this.#options.random ?? Math.random)());
     this.#options.onUnavailable?.(error, waitMs);
-    await sleep(waitMs, signal);
+    await delay(waitMs, undefined, { signal }).catch(() => {}); // an abort only ends the wait
   }
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    function done() {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    }
-    signal.addEventListener('abort', done, { once: true });
-  });
 }

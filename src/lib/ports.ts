@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Port ranges: inclusive, 0 to 65535; lists of them as sorted, disjoint unions. */
 
+/** Both ends belong to it. */
 export interface PortRange {
   readonly first: number;
   readonly last: number;

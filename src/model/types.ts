@@ -8,6 +8,7 @@
  * Next:       model/kinds.ts lists the resource kinds, model/updates.ts converts, calc/graph.ts consumes.
  */
 import type { Address, Cidr, IfName, KeyPath } from '../lib/brand.ts';
+import type { PortRange } from '../lib/ports.ts';
 
 // ---- tier 1: resources -------------------------------------------------------------------------------------------
 
@@ -125,9 +126,9 @@ export interface ModelPeer {
   /** Canonical text; only where there is no positive selector: the address must not belong to a selected one. */
   readonly notSelector?: string;
   /** Numeric and named ports are alternatives. */
-  readonly ports: readonly { readonly first: number; readonly last: number }[];
+  readonly ports: readonly PortRange[];
   readonly namedPorts: readonly string[];
-  readonly notPorts: readonly { readonly first: number; readonly last: number }[];
+  readonly notPorts: readonly PortRange[];
   readonly notNamedPorts: readonly string[];
 }
 

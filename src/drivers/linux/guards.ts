@@ -26,6 +26,8 @@ export class Guards {
   readonly #open = new Map<IfName, OpenGuard>();
   /** What the kernel has, by name: index and form of the guard. */
   readonly #sure = new Map<string, string>();
+  /** The links for which pins of vanished ones were swept. */
+  #sweptFor: ReadonlyMap<string, number> | null = null;
 
   constructor(guard: Guard, interfaces: Interfaces, prefix: string) {
     this.#guard = guard;
@@ -70,7 +72,7 @@ export class Guards {
       const spec = this.#open.get(ifName);
       return spec ? this.#make(ifName, ifIndex, spec) : 0;
     });
-    this.#guard.sweep();
+    this.#sweepOnce();
     return result;
   }
 
@@ -92,6 +94,14 @@ export class Guards {
   /** Puts back what a stranger loosened of the links' settings, of which no event tells. @returns how many links. */
   hardenAgain(): number {
     return this.#each((ifName) => (hardenInterface(ifName) > 0 ? 1 : 0)).changed;
+  }
+
+  /** Reading every pin costs several system calls each: only links that came or went leave something to sweep. */
+  #sweepOnce(): void {
+    const listing = this.#interfaces.listing();
+    if (this.#sweptFor === listing) return;
+    this.#guard.sweep();
+    this.#sweptFor = listing;
   }
 
   #make(ifName: IfName, ifIndex: number, spec: OpenGuard | null): number {

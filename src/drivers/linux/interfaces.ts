@@ -18,20 +18,21 @@ export class Interfaces {
     this.#byName = null;
   }
 
+  /** Index by name; the same object until the links were listed anew. */
+  listing(): ReadonlyMap<string, number> {
+    this.#byName ??= new Map(this.#links.list().map((link) => [link.name, link.index]));
+    return this.#byName;
+  }
+
   indexOf(name: string): number | undefined {
-    return this.#all().get(name);
+    return this.listing().get(name);
   }
 
   names(): readonly IfName[] {
-    return [...this.#all().keys()].map(parseIfName);
+    return [...this.listing().keys()].map(parseIfName);
   }
 
   withPrefix(prefix: string): readonly (readonly [string, number])[] {
-    return [...this.#all()].filter(([name]) => name.startsWith(prefix));
-  }
-
-  #all(): ReadonlyMap<string, number> {
-    this.#byName ??= new Map(this.#links.list().map((link) => [link.name, link.index]));
-    return this.#byName;
+    return [...this.listing()].filter(([name]) => name.startsWith(prefix));
   }
 }

@@ -26,6 +26,8 @@ export class NodeNetwork implements Disposable {
   readonly #tables: { readonly [F in 4 | 6]: Reconciler<Cidr, RoutePath> };
   readonly #endpoints = new Map<KeyPath, ResolvedEndpoint>();
   readonly #remote = new Map<Cidr, Route>();
+  /** The links by which the tables were last told what is wanted; null: messages came since. */
+  #toldFor: ReadonlyMap<string, number> | null = null;
 
   /** In the network namespace of the calling thread, for good. */
   constructor(onStrangersChange: (reason: string) => void) {
@@ -54,6 +56,8 @@ export class NodeNetwork implements Disposable {
     else if (message.kind === 'endpoint-remove') this.#endpoints.delete(message.id);
     else if (message.kind === 'route-update') this.#remote.set(message.dst, message.route);
     else if (message.kind === 'route-remove') this.#remote.delete(message.dst);
+    else return;
+    this.#toldFor = null;
   }
 
   queueResync(): void {
@@ -62,28 +66,33 @@ export class NodeNetwork implements Disposable {
   }
 
   apply(): { changed: number; failed: ApplyFailure[] } {
-    const wanted = this.#wanted();
-    const reports = ([4, 6] as const).map((family) => {
-      const table = this.#tables[family];
-      for (const dst of [...table.desired().keys()]) if (!wanted.has(dst)) table.deleteDesired(dst);
-      for (const [dst, path] of wanted) if (familyOf(dst) === family) table.setDesired(dst, path);
-      return table.apply();
-    });
+    if (this.#toldFor !== this.interfaces.listing()) this.#tellTables();
+    const reports = Object.values(this.#tables).map((table) => table.apply());
     return {
       changed: reports.reduce((sum, report) => sum + report.changed, 0),
-      failed: this.#stillWanted(
-        wanted,
-        reports.flatMap((report) => report.failed),
-      ),
+      failed: this.#stillWanted(reports.flatMap((report) => report.failed)),
     };
   }
 
+  /** What is wanted follows from endpoints, remote routes and links; a change of policy touches none of them. */
+  #tellTables(): void {
+    const wanted = this.#wanted();
+    for (const table of Object.values(this.#tables)) {
+      for (const dst of [...table.desired().keys()]) if (!wanted.has(dst)) table.deleteDesired(dst);
+    }
+    for (const [dst, path] of wanted) this.#tables[familyOf(dst)].setDesired(dst, path);
+    this.#toldFor = this.interfaces.listing();
+  }
+
   /** A route is refused when its link went since links were listed, and then nobody wants it any more. */
-  #stillWanted(wanted: ReadonlyMap<string, RoutePath>, failed: readonly ApplyFailure[]): ApplyFailure[] {
+  #stillWanted(failed: readonly ApplyFailure[]): ApplyFailure[] {
     if (failed.length === 0) return [];
+    const before = new Set<string>(
+      Object.values(this.#tables).flatMap((table) => [...table.desired().keys()]),
+    );
     this.interfaces.forget();
     const now: ReadonlyMap<string, RoutePath> = this.#wanted();
-    return failed.filter(({ key }) => now.has(key) || !wanted.has(key));
+    return failed.filter(({ key }) => now.has(key) || !before.has(key));
   }
 
   [Symbol.dispose](): void {

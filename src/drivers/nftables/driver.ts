@@ -22,10 +22,10 @@ import type {
 import { isBpffs, mountBpffs } from '../../kernel/bpf/bpffs.ts';
 import { supportsTcx } from '../../kernel/bpf/link.ts';
 import { Guard } from '../../kernel/guard.ts';
+import { enableForwarding } from '../../kernel/harden.ts';
 import type { NftOp } from '../../kernel/nft/model.ts';
 import { NftError, NftSocket } from '../../kernel/nft/socket.ts';
 import { kernelAtLeast } from '../../kernel/release.ts';
-import { hasSysctl, writeSysctl } from '../../kernel/sysctl.ts';
 import type { IfName, KeyPath } from '../../lib/brand.ts';
 import { markBits } from '../../rules/chain.ts';
 import { Guards } from '../linux/guards.ts';
@@ -105,15 +105,16 @@ export class NftablesDriver implements DataplaneDriver {
   }
 
   async apply(): Promise<ApplyReport> {
-    forwardPackets();
+    enableForwarding();
     if (this.#stale) this.#readBack();
     for (const family of this.#families) family.render();
     const closing = this.#guards.closeOthers(this.#mayBeOpen());
     const rules = this.#commitRules();
     const routes = this.#network.apply();
     const inForce = rules.failed.every((failure) => failure.key !== allRules);
-    this.#wishGuards(inForce);
-    const refused = this.#guards.closeOthers(this.#mayBeOpen());
+    const mayBeOpen = this.#mayBeOpen();
+    this.#wishGuards(mayBeOpen, inForce);
+    const refused = this.#guards.closeOthers(mayBeOpen);
     const opening = this.#guards.openWished();
     this.#inForce = true;
     const parts = [closing, rules, routes, refused, opening];
@@ -147,8 +148,7 @@ export class NftablesDriver implements DataplaneDriver {
   }
 
   /** While the rules could not be put in force, links that are open stay so, under the rules of before; no other opens. */
-  #wishGuards(inForce: boolean): void {
-    const mayBeOpen = this.#mayBeOpen();
+  #wishGuards(mayBeOpen: ReadonlySet<IfName>, inForce: boolean): void {
     for (const name of this.#network.interfaces.names())
       if (!mayBeOpen.has(name)) this.#guards.wishClosed(name);
     for (const { ifName, addresses } of inForce ? this.#endpoints.values() : []) {
@@ -232,7 +232,7 @@ export class NftablesDriver implements DataplaneDriver {
 
   #hardenAgain(): void {
     if (!this.#inForce) return; // nothing is written before the first apply
-    forwardPackets();
+    enableForwarding();
     this.#guards.hardenAgain();
   }
 
@@ -252,11 +252,4 @@ function quarantineFailures(family: FamilyRuleset): ApplyFailure[] {
     key,
     message,
   }));
-}
-
-/** A node that does not forward is no router between its workloads. */
-function forwardPackets(): void {
-  writeSysctl(['net', 'ipv4', 'ip_forward'], 1);
-  const path = ['net', 'ipv6', 'conf', 'all', 'forwarding'];
-  if (hasSysctl(path)) writeSysctl(path, 1);
 }
