@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The graph run once over a whole state: for `muslin policy compile`, `policy eval`, `diff` and tests. */
 import type { CompiledNode } from '../contract/compiled.ts';
+import { defaultDataplaneConfig } from '../contract/config.ts';
 import type { DataplaneMessage } from '../contract/dataplane.ts';
 import { assertNever } from '../lib/errors.ts';
 import type { Update } from '../model/types.ts';
@@ -23,24 +24,31 @@ export function compiledNode(messages: readonly DataplaneMessage[]): CompiledNod
     policies: new Map<string, CompiledNode['policies'][string]>(),
     profiles: new Map<string, CompiledNode['profiles'][string]>(),
     endpoints: new Map<string, CompiledNode['endpoints'][string]>(),
+    hostEndpoints: new Map<string, CompiledNode['hostEndpoints'][string]>(),
     routes: new Map<string, CompiledNode['routes'][string]>(),
   };
-  for (const message of messages) collect(maps, message);
+  let config = defaultDataplaneConfig;
+  for (const message of messages) {
+    if (message.kind === 'config-update') config = message.config;
+    else collect(maps, message);
+  }
   return {
     ipSets: inOrder(maps.ipSets),
     policies: inOrder(maps.policies),
     profiles: inOrder(maps.profiles),
     endpoints: inOrder(maps.endpoints),
+    hostEndpoints: inOrder(maps.hostEndpoints),
+    config,
     routes: inOrder(maps.routes),
     vteps: [],
   };
 }
 
 type Maps = {
-  readonly [K in Exclude<keyof CompiledNode, 'vteps'>]: Map<string, CompiledNode[K][string]>;
+  readonly [K in Exclude<keyof CompiledNode, 'vteps' | 'config'>]: Map<string, CompiledNode[K][string]>;
 };
 
-function collect(maps: Maps, message: DataplaneMessage): void {
+function collect(maps: Maps, message: Exclude<DataplaneMessage, { kind: 'config-update' }>): void {
   switch (message.kind) {
     case 'ipset-update':
       maps.ipSets.set(message.id, message.set);
@@ -54,6 +62,9 @@ function collect(maps: Maps, message: DataplaneMessage): void {
     case 'endpoint-update':
       maps.endpoints.set(message.id, message.endpoint);
       return;
+    case 'host-endpoint-update':
+      maps.hostEndpoints.set(message.id, message.endpoint);
+      return;
     case 'route-update':
       maps.routes.set(message.dst, message.route);
       return;
@@ -64,6 +75,7 @@ function collect(maps: Maps, message: DataplaneMessage): void {
     case 'policy-remove':
     case 'profile-remove':
     case 'endpoint-remove':
+    case 'host-endpoint-remove':
     case 'route-remove':
       throw new RangeError(`cannot print messages: want those of a first flush, got ${message.kind}`);
     default:

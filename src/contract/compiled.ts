@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { IpSet, ResolvedEndpoint, ResolvedPolicy, ResolvedProfile, Route } from './dataplane.ts';
+import type {
+  DataplaneConfig,
+  IpSet,
+  ResolvedEndpoint,
+  ResolvedHostEndpoint,
+  ResolvedPolicy,
+  ResolvedProfile,
+  Route,
+} from './dataplane.ts';
 
 /**
  * All that the graph sends to one node, as one JSON object: what `muslin policy compile` prints and
@@ -10,6 +18,8 @@ export interface CompiledNode {
   readonly policies: { readonly [path: string]: ResolvedPolicy };
   readonly profiles: { readonly [name: string]: ResolvedProfile };
   readonly endpoints: { readonly [path: string]: ResolvedEndpoint };
+  readonly hostEndpoints: { readonly [path: string]: ResolvedHostEndpoint };
+  readonly config: DataplaneConfig;
   readonly routes: { readonly [cidr: string]: Route };
   /** Tunnel ends of other nodes; none while there is no overlay. */
   readonly vteps: readonly never[];

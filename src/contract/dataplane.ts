@@ -6,15 +6,19 @@
  * Takes in:   nothing; these are types only.
  * Gives out:  to calc what it may say, to drivers what they must understand, to observe what it explains.
  * Invariants: messages are plain JSON data, so a driver can live in another thread or process.
- *             Order within one flush: IP sets, policies, profiles, endpoints; removals in reverse; then routes.
+ *             Order within one flush: configuration, IP sets, policies, profiles, workload endpoints, host endpoints;
+ *             removals in reverse; then routes.
  *             Nothing is referenced before it was sent; nothing is removed while it is referenced.
  *             Messages carry present state: repeating one changes nothing.
  * Next:       calc/graph.ts writes these, drivers/nftables/driver.ts reads them, observe/evaluate.ts explains them.
  */
 import type { Address, Cidr, IfName, IpSetId, KeyPath } from '../lib/brand.ts';
 import type { PortRange } from '../lib/ports.ts';
+import type { PolicyKind, StagedAction } from '../model/types.ts';
 
 export type DataplaneMessage =
+  /** Sent once before `in-sync`, then on every change. */
+  | { readonly kind: 'config-update'; readonly config: DataplaneConfig }
   | { readonly kind: 'ipset-update'; readonly id: IpSetId; readonly set: IpSet }
   | {
       readonly kind: 'ipset-delta';
@@ -29,6 +33,8 @@ export type DataplaneMessage =
   | { readonly kind: 'profile-remove'; readonly name: string }
   | { readonly kind: 'endpoint-update'; readonly id: KeyPath; readonly endpoint: ResolvedEndpoint }
   | { readonly kind: 'endpoint-remove'; readonly id: KeyPath }
+  | { readonly kind: 'host-endpoint-update'; readonly id: KeyPath; readonly endpoint: ResolvedHostEndpoint }
+  | { readonly kind: 'host-endpoint-remove'; readonly id: KeyPath }
   | { readonly kind: 'route-update'; readonly dst: Cidr; readonly route: Route }
   | { readonly kind: 'route-remove'; readonly dst: Cidr }
   | { readonly kind: 'in-sync' };
@@ -51,7 +57,9 @@ export interface ResolvedPolicy {
   readonly name: string;
   readonly tier: string;
   /** Kind as its author wrote it. */
-  readonly kind: 'NetworkPolicy' | 'GlobalNetworkPolicy' | 'KubernetesNetworkPolicy';
+  readonly kind: PolicyKind;
+  /** Present on staged policies: no data plane enforces them, only `pending` lists of tiers name them. */
+  readonly staged?: StagedAction;
   readonly ingress: readonly ResolvedRule[];
   readonly egress: readonly ResolvedRule[];
 }
@@ -137,6 +145,64 @@ export interface ResolvedTier {
   /** Policies in order of evaluation. */
   readonly ingress: readonly KeyPath[];
   readonly egress: readonly KeyPath[];
+  /**
+   * What the lists would be if every staged policy did what its author means (StagedAction); absent when that is the
+   * same. For explanation alone: data planes do not read it.
+   */
+  readonly pending?: { readonly ingress: readonly KeyPath[]; readonly egress: readonly KeyPath[] };
+}
+
+/**
+ * An interface of this host. Two that claim one interface: the first by id wins. An interface with the workloads' prefix
+ * is never a host's.
+ *
+ * What passes all tiers of `untracked`, `preDnat` and `forward` undecided goes on as if there were none; of `tiers` it
+ * meets the profiles, then is dropped. `untracked` and `preDnat` drop by rule alone, never at the end of a tier. What
+ * `untracked` or `preDnat` accepts, no later host policy of the same direction looks at.
+ */
+export interface ResolvedHostEndpoint {
+  readonly name: string;
+  /** `*`: every host interface that no other endpoint claims. Null: the interface that has one of `addresses`. */
+  readonly ifName: IfName | '*' | null;
+  readonly addresses: readonly Address[];
+  /** What ends or starts at the host. */
+  readonly tiers: readonly ResolvedTier[];
+  /** What is forwarded. */
+  readonly forward: readonly ResolvedTier[];
+  /** Both, before connection tracking, each packet for itself. */
+  readonly untracked: readonly ResolvedTier[];
+  /** Both, new connections before destination NAT; egress lists are empty. */
+  readonly preDnat: readonly ResolvedTier[];
+  /** After `tiers` alone, in order of evaluation; each was sent as a profile. */
+  readonly profiles: readonly string[];
+}
+
+/** What the cluster's and the node's settings (FelixConfiguration) come to for a data plane. */
+export interface DataplaneConfig {
+  /** What becomes of a workload's traffic to its own node once policy allowed it (defaultEndpointToHostAction). */
+  readonly endpointToHost: 'drop' | 'return' | 'accept';
+  /** Open at every host endpoint before any policy (failsafeInboundHostPorts, failsafeOutboundHostPorts). */
+  readonly failsafeInbound: readonly FailsafePort[];
+  readonly failsafeOutbound: readonly FailsafePort[];
+  /** Whether workloads may send encapsulated packets (allowVXLANPacketsFromWorkloads, allowIPIPPacketsFromWorkloads). */
+  readonly vxlanFromWorkloads: boolean;
+  readonly ipipFromWorkloads: boolean;
+  /** UDP port of the fabric's own VXLAN (vxlanPort). */
+  readonly vxlanPort: number;
+  /** Packets that connection tracking calls invalid are dropped at endpoints (disableConntrackInvalidCheck: false). */
+  readonly dropInvalid: boolean;
+  /** What a denied packet meets (nftablesFilterDenyAction). */
+  readonly denyAction: 'drop' | 'reject';
+  /** What Log rules write first (logPrefix), with %t %k %n %p for tier, kind, name and full path of the policy. */
+  readonly logPrefix: string;
+}
+
+export interface FailsafePort {
+  /** TCP 6 or UDP 17. */
+  readonly protocol: number;
+  readonly port: number;
+  /** The peer must be in it; absent: anywhere. */
+  readonly net?: Cidr;
 }
 
 /** How this node reaches workloads of other nodes. Local workloads' routes follow from their endpoints. */

@@ -146,38 +146,122 @@ export const kinds: readonly KindRow[] = [
       },
     ],
   },
-];
-
-/** Kinds of Calico and Kubernetes that Muslin will have; a manifest with one is told apart from a misspelling. */
-const plannedKinds: ReadonlyMap<string, readonly string[]> = new Map([
-  [
-    calicoVersion,
-    [
-      'BGPConfiguration',
-      'BGPFilter',
-      'BGPPeer',
-      'BlockAffinity',
-      'CalicoNodeStatus',
-      'ClusterInformation',
-      'FelixConfiguration',
-      'HostEndpoint',
-      'IPAMBlock',
-      'IPAMConfiguration',
-      'IPAMHandle',
-      'IPReservation',
-      'KubeControllersConfiguration',
-      'LiveMigration',
-      'Node',
+  {
+    ...calico('StagedNetworkPolicy', 'stagednetworkpolicies', 'stagednetworkpolicy', ['snp', 'scnp'], true),
+    columns: policyColumns,
+  },
+  {
+    ...calico(
       'StagedGlobalNetworkPolicy',
+      'stagedglobalnetworkpolicies',
+      'stagedglobalnetworkpolicy',
+      ['sgnp'],
+      false,
+    ),
+    columns: policyColumns,
+  },
+  {
+    ...calico(
       'StagedKubernetesNetworkPolicy',
-      'StagedNetworkPolicy',
+      'stagedkubernetesnetworkpolicies',
+      'stagedkubernetesnetworkpolicy',
+      ['sknp'],
+      true,
+    ),
+    columns: [],
+  },
+  {
+    ...calico('HostEndpoint', 'hostendpoints', 'hostendpoint', ['hep', 'heps'], false),
+    columns: [spec('NODE', 'node'), spec('INTERFACE', 'interfaceName')],
+  },
+  {
+    ...calico(
+      'FelixConfiguration',
+      'felixconfigurations',
+      'felixconfiguration',
+      ['felixconfig', 'felixconfigs'],
+      false,
+    ),
+    columns: [],
+  },
+  { ...calico('IPReservation', 'ipreservations', 'ipreservation', [], false), columns: [] },
+  {
+    ...calico('IPAMConfiguration', 'ipamconfigurations', 'ipamconfiguration', ['ipamconfig'], false),
+    columns: [],
+  },
+  { ...calico('IPAMBlock', 'ipamblocks', 'ipamblock', [], false), columns: [] },
+  { ...calico('IPAMHandle', 'ipamhandles', 'ipamhandle', [], false), columns: [] },
+  {
+    ...calico('BlockAffinity', 'blockaffinities', 'blockaffinity', ['affinity', 'affinities'], false),
+    columns: [],
+  },
+  {
+    ...calico(
+      'BGPConfiguration',
+      'bgpconfigurations',
+      'bgpconfiguration',
+      ['bgpconfig', 'bgpconfigs'],
+      false,
+    ),
+    columns: [],
+  },
+  { ...calico('BGPPeer', 'bgppeers', 'bgppeer', ['bgpp', 'bgpps'], false), columns: [] },
+  { ...calico('BGPFilter', 'bgpfilters', 'bgpfilter', [], false), columns: [] },
+  {
+    ...calico(
+      'CalicoNodeStatus',
+      'caliconodestatuses',
+      'caliconodestatus',
+      ['nodestatus', 'nodestatuses'],
+      false,
+    ),
+    columns: [],
+  },
+  {
+    ...calico(
+      'ClusterInformation',
+      'clusterinformations',
+      'clusterinformation',
+      ['clusterinfo', 'clusterinfos'],
+      false,
+    ),
+    columns: [],
+  },
+  {
+    ...calico(
+      'KubeControllersConfiguration',
+      'kubecontrollersconfigurations',
+      'kubecontrollersconfiguration',
+      ['kcc', 'kccs', 'kubecontrollersconfig', 'kubecontrollersconfigs'],
+      false,
+    ),
+    columns: [],
+  },
+  {
+    ...calico(
+      'CalicoWorkloadEndpoint',
+      'workloadendpoints',
+      'workloadendpoint',
+      ['wep', 'weps'],
+      true,
       'WorkloadEndpoint',
-    ],
-  ],
-  ['v1', ['Service', 'Endpoints']],
-  ['discovery.k8s.io/v1', ['EndpointSlice']],
-  ['policy.networking.k8s.io/v1alpha2', ['ClusterNetworkPolicy']],
-]);
+    ),
+    columns: [],
+  },
+  { ...calico('CalicoNode', 'caliconodes', 'caliconode', [], false, 'Node'), columns: [] },
+  { ...calico('LiveMigration', 'livemigrations', 'livemigration', [], true), columns: [] },
+  { ...kubernetes('Service', 'services', 'service', ['svc'], true), columns: [] },
+  {
+    ...kubernetes('EndpointSlice', 'endpointslices', 'endpointslice', [], true),
+    apiVersion: 'discovery.k8s.io/v1',
+    columns: [],
+  },
+  {
+    ...kubernetes('ClusterNetworkPolicy', 'clusternetworkpolicies', 'clusternetworkpolicy', ['kcnp'], false),
+    apiVersion: 'policy.networking.k8s.io/v1alpha2',
+    columns: [],
+  },
+];
 
 const rowByKind = new Map(kinds.map((row) => [row.kind, row]));
 const rowByWritten = new Map(kinds.map((row) => [`${row.apiVersion} ${row.writtenKind}`, row]));
@@ -197,10 +281,6 @@ export function rowOfManifest(apiVersion: string, kind: string): KindRow | null 
 /** By a name on the command line, in any case: plural, singular, short, or with its API group. */
 export function rowOfName(name: string): KindRow | null {
   return rowByName.get(name.toLowerCase()) ?? null;
-}
-
-export function isPlanned(apiVersion: string, kind: string): boolean {
-  return plannedKinds.get(apiVersion)?.includes(kind) ?? false;
 }
 
 /** @throws {InvalidError} unless apiVersion and kind name a supported kind. */
@@ -253,11 +333,12 @@ function calico(
   singular: string,
   shortNames: string[],
   namespaced: boolean,
+  writtenKind: string = kind,
 ) {
   return {
     kind,
     apiVersion: calicoVersion,
-    writtenKind: kind,
+    writtenKind,
     plural,
     singular,
     shortNames,

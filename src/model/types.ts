@@ -12,20 +12,49 @@ import type { PortRange } from '../lib/ports.ts';
 
 // ---- tier 1: resources -------------------------------------------------------------------------------------------
 
-/** Kubernetes' own kinds and Calico's. `KubernetesNetworkPolicy` is networking.k8s.io/v1 NetworkPolicy. */
-export type ResourceKind =
+/**
+ * Kubernetes' own kinds and Calico's. `KubernetesNetworkPolicy` is networking.k8s.io/v1 NetworkPolicy; `CalicoNode` and
+ * `CalicoWorkloadEndpoint` are projectcalico.org/v3 Node and WorkloadEndpoint, which only other writers store.
+ */
+export type ResourceKind = KubernetesKind | CalicoKind;
+
+export type KubernetesKind =
   | 'Namespace'
   | 'ServiceAccount'
   | 'Pod'
   | 'Node'
+  | 'Service'
+  | 'EndpointSlice'
   | 'KubernetesNetworkPolicy'
+  | 'ClusterNetworkPolicy';
+
+export type CalicoKind =
   | 'NetworkPolicy'
   | 'GlobalNetworkPolicy'
+  | 'StagedNetworkPolicy'
+  | 'StagedGlobalNetworkPolicy'
+  | 'StagedKubernetesNetworkPolicy'
   | 'Tier'
   | 'NetworkSet'
   | 'GlobalNetworkSet'
+  | 'HostEndpoint'
+  | 'Profile'
+  | 'FelixConfiguration'
   | 'IPPool'
-  | 'Profile';
+  | 'IPReservation'
+  | 'IPAMConfiguration'
+  | 'IPAMBlock'
+  | 'IPAMHandle'
+  | 'BlockAffinity'
+  | 'BGPConfiguration'
+  | 'BGPPeer'
+  | 'BGPFilter'
+  | 'CalicoNodeStatus'
+  | 'ClusterInformation'
+  | 'KubeControllersConfiguration'
+  | 'CalicoWorkloadEndpoint'
+  | 'CalicoNode'
+  | 'LiveMigration';
 
 export interface ResourceKey {
   readonly kind: ResourceKind;
@@ -67,9 +96,12 @@ export interface ModelTypes {
   Policy: PolicyValue;
   Profile: ProfileValue;
   WorkloadEndpoint: WorkloadEndpointValue;
+  HostEndpoint: HostEndpointValue;
   NetworkSet: NetworkSetValue;
+  ServiceEndpoints: ServiceEndpointsValue;
   IPPool: IPPoolValue;
   Node: NodeValue;
+  FelixConfiguration: FelixConfigurationValue;
 }
 export type ModelKind = keyof ModelTypes;
 
@@ -88,9 +120,12 @@ export interface TierValue {
   readonly defaultAction: 'deny' | 'pass';
 }
 
+/** The kinds of policy, each under the name that its author gave it. */
+export type PolicyKind = Extract<ResourceKind, `${string}NetworkPolicy`>;
+
 /** A policy of any kind in evaluated form (reference: Calico's update processors). */
 export interface PolicyValue {
-  readonly kind: 'NetworkPolicy' | 'GlobalNetworkPolicy' | 'KubernetesNetworkPolicy';
+  readonly kind: PolicyKind;
   readonly namespace?: string;
   readonly name: string;
   readonly tier: string;
@@ -102,7 +137,26 @@ export interface PolicyValue {
   readonly types: { readonly ingress: boolean; readonly egress: boolean };
   readonly ingress: readonly ModelRule[];
   readonly egress: readonly ModelRule[];
+  /** Present on staged policies, which never change a verdict: what their author means to do. */
+  readonly staged?: StagedAction;
+  /** What of a host endpoint's traffic it is about; workloads meet `normal` and `normal-and-forward` alone. */
+  readonly hostTraffic: HostTraffic;
+  /** True: sent to every node, also where it selects no endpoint (performanceHints). */
+  readonly onEveryNode: boolean;
 }
+
+/**
+ * `normal`: what ends or starts at the host. `normal-and-forward` (applyOnForward): also what passes through it.
+ * `untracked` (doNotTrack): both, before connection tracking. `pre-dnat` (preDNAT): both, before destination NAT, ingress
+ * alone.
+ */
+export type HostTraffic = 'normal' | 'normal-and-forward' | 'untracked' | 'pre-dnat';
+
+/**
+ * `set`: put in force in the place of the enforced policy with its name. `delete`: take that one away. `learn` and
+ * `ignore`: nothing.
+ */
+export type StagedAction = 'set' | 'delete' | 'learn' | 'ignore';
 
 export interface ModelRule {
   readonly action: 'allow' | 'deny' | 'pass' | 'log';
@@ -125,11 +179,18 @@ export interface ModelPeer {
   readonly selector?: string;
   /** Canonical text; only where there is no positive selector: the address must not belong to a selected one. */
   readonly notSelector?: string;
+  /** Then nothing else is: as destination the service's (address, protocol, port), as source its addresses alone. */
+  readonly service?: ServiceName;
   /** Numeric and named ports are alternatives. */
   readonly ports: readonly PortRange[];
   readonly namedPorts: readonly string[];
   readonly notPorts: readonly PortRange[];
   readonly notNamedPorts: readonly string[];
+}
+
+export interface ServiceName {
+  readonly namespace: string;
+  readonly name: string;
 }
 
 export interface ProfileValue {
@@ -154,6 +215,38 @@ export interface WorkloadEndpointValue {
   readonly adminUp: boolean;
 }
 
+/** An interface of a host, seen by policy. */
+export interface HostEndpointValue {
+  readonly name: string;
+  readonly node: string;
+  /** `*`: every interface of the host that no other endpoint claims. Null: the interface that has one of `addresses`. */
+  readonly ifName: IfName | '*' | null;
+  /** expectedIPs; the members that selectors in rules give. */
+  readonly addresses: readonly Address[];
+  readonly labels: { readonly [key: string]: string };
+  /** In order of evaluation; the first that has a label gives it. */
+  readonly profiles: readonly string[];
+  readonly ports: readonly { readonly name: string; readonly protocol: number; readonly port: number }[];
+}
+
+/** One EndpointSlice: some of a service's endpoints. */
+export interface ServiceEndpointsValue {
+  readonly service: ServiceName;
+  readonly addresses: readonly Address[];
+  readonly ports: readonly { readonly protocol: number; readonly port: number }[];
+}
+
+/** One layer of settings, its parameters as text under their names (`defaultEndpointToHostAction`). */
+export interface FelixConfigurationValue {
+  /** `default`, `node.<name>`, or any other name with a `nodeSelector`. */
+  readonly name: string;
+  /** Canonical text over nodes' labels; null: by the name. */
+  readonly nodeSelector: string | null;
+  /** ISO 8601; of several selectors that match a node the oldest wins, then the first by name. */
+  readonly created: string;
+  readonly parameters: { readonly [name: string]: string };
+}
+
 /** NetworkSet and GlobalNetworkSet. */
 export interface NetworkSetValue {
   readonly nets: readonly Cidr[];
@@ -170,6 +263,7 @@ export interface IPPoolValue {
 
 export interface NodeValue {
   readonly name: string;
+  readonly labels: { readonly [key: string]: string };
   /** Its addresses on the network that the nodes share: at most one of each family. */
   readonly addresses: readonly Address[];
 }

@@ -38,10 +38,12 @@ import type {
   IPPoolValue,
   NetworkSetValue,
   NodeValue,
+  PolicyKind,
   PolicyValue,
   ProfileValue,
   Resource,
   ResourceKey,
+  ResourceKind,
   TierValue,
   Update,
 } from './types.ts';
@@ -81,11 +83,13 @@ function readStored(key: ResourceKey, resource: Resource): Validation {
 }
 
 function absent(key: ResourceKey, faults: readonly Fault[]): Converted {
-  const { kind, path } = targetOf(key);
-  return { updates: [{ kind, path, value: null }], faults };
+  const target = targetOf(key);
+  return { updates: target ? [{ ...target, value: null }] : [], faults };
 }
 
-function targetOf(key: ResourceKey): { kind: Update['kind']; path: KeyPath } {
+/** What the graph keeps of a key; null for kinds that it does not read. */
+function targetOf(key: ResourceKey): { kind: Update['kind']; path: KeyPath } | null {
+  if (isPolicyKind(key.kind)) return { kind: 'Policy', path: keyPath(key) };
   switch (key.kind) {
     case 'Namespace':
       return { kind: 'Profile', path: pathOf('Profile', undefined, namespaceProfileName(key.name)) };
@@ -96,26 +100,47 @@ function targetOf(key: ResourceKey): { kind: Update['kind']; path: KeyPath } {
       };
     case 'Pod':
       return { kind: 'WorkloadEndpoint', path: pathOf('WorkloadEndpoint', key.namespace, key.name) };
-    case 'KubernetesNetworkPolicy':
-    case 'NetworkPolicy':
-    case 'GlobalNetworkPolicy':
-      return { kind: 'Policy', path: keyPath(key) };
+    case 'CalicoWorkloadEndpoint':
+      return { kind: 'WorkloadEndpoint', path: keyPath(key) };
+    case 'EndpointSlice':
+      return { kind: 'ServiceEndpoints', path: keyPath(key) };
     case 'NetworkSet':
     case 'GlobalNetworkSet':
       return { kind: 'NetworkSet', path: keyPath(key) };
+    case 'CalicoNode':
+      return { kind: 'Node', path: keyPath(key) };
     case 'Tier':
     case 'IPPool':
     case 'Profile':
     case 'Node':
+    case 'HostEndpoint':
+    case 'FelixConfiguration':
       return { kind: key.kind, path: keyPath(key) };
+    case 'Service':
+    case 'IPReservation':
+    case 'IPAMConfiguration':
+    case 'IPAMBlock':
+    case 'IPAMHandle':
+    case 'BlockAffinity':
+    case 'BGPConfiguration':
+    case 'BGPPeer':
+    case 'BGPFilter':
+    case 'CalicoNodeStatus':
+    case 'ClusterInformation':
+    case 'KubeControllersConfiguration':
+    case 'LiveMigration':
+      return null;
     default:
       return assertNever(key.kind);
   }
 }
 
 function convert(key: ResourceKey, resource: Resource): Converted {
-  const { path } = targetOf(key);
+  const path = targetOf(key)?.path;
   const whole = (update: Update): Converted => ({ updates: [update], faults: [] });
+  if (path === undefined) return { updates: [], faults: [] };
+  const { kind } = key;
+  if (isPolicyKind(kind)) return policyUpdate(path, { ...key, kind }, asCalicoPolicy(kind, resource));
   switch (key.kind) {
     case 'Namespace':
       return profileUpdate(path, namespaceProfile(resource));
@@ -125,11 +150,6 @@ function convert(key: ResourceKey, resource: Resource): Converted {
       return profileUpdate(path, resource);
     case 'Pod':
       return whole({ kind: 'WorkloadEndpoint', path, value: podEndpoint(resource) });
-    case 'KubernetesNetworkPolicy':
-      return policyUpdate(path, key, convertNetworkPolicy(resource));
-    case 'NetworkPolicy':
-    case 'GlobalNetworkPolicy':
-      return policyUpdate(path, key, resource);
     case 'NetworkSet':
     case 'GlobalNetworkSet':
       return whole({ kind: 'NetworkSet', path, value: networkSet(key, resource) });
@@ -138,10 +158,19 @@ function convert(key: ResourceKey, resource: Resource): Converted {
     case 'IPPool':
       return { updates: [{ kind: 'IPPool', path, value: pool(resource) }], faults: poolFaults(resource) };
     case 'Node':
+    case 'CalicoNode':
       return whole({ kind: 'Node', path, value: node(resource) });
     default:
-      return assertNever(key.kind);
+      return { updates: [], faults: [] };
   }
+}
+
+function isPolicyKind(kind: ResourceKind): kind is PolicyKind {
+  return kind.endsWith('NetworkPolicy');
+}
+
+function asCalicoPolicy(kind: PolicyKind, resource: Resource): Resource {
+  return kind === 'KubernetesNetworkPolicy' ? convertNetworkPolicy(resource) : resource;
 }
 
 function tier(resource: Resource): TierValue {
@@ -157,11 +186,12 @@ function orderOf(resource: Resource): number {
   return typeof order === 'number' ? order : Number.POSITIVE_INFINITY;
 }
 
-function policyUpdate(path: KeyPath, key: ResourceKey, resource: Resource): Converted {
-  const kind = key.kind;
-  if (kind !== 'KubernetesNetworkPolicy' && kind !== 'NetworkPolicy' && kind !== 'GlobalNetworkPolicy') {
-    throw new TypeError(`${kind} is no policy`);
-  }
+function policyUpdate(
+  path: KeyPath,
+  key: ResourceKey & { readonly kind: PolicyKind },
+  resource: Resource,
+): Converted {
+  const { kind } = key;
   const spec = memberAt(resource, 'spec');
   const hostOnly = ['doNotTrack', 'preDNAT'].find((field) => member(spec, field) === true);
   if (hostOnly) {
@@ -184,6 +214,8 @@ function policyUpdate(path: KeyPath, key: ResourceKey, resource: Resource): Conv
     types: policyTypes(spec),
     ingress: ingress.rules,
     egress: egress.rules,
+    hostTraffic: 'normal',
+    onEveryNode: false,
   };
   return { updates: [{ kind: 'Policy', path, value }], faults: [...ingress.faults, ...egress.faults] };
 }
@@ -285,6 +317,7 @@ function node(resource: Resource): NodeValue {
   const firstOf = (v6: boolean) => addresses.find((address) => address.includes(':') === v6);
   return {
     name: resource.metadata.name,
+    labels: recordOf(textMapAt(resource, 'metadata', 'labels')),
     addresses: [firstOf(false), firstOf(true)].filter((address) => address !== undefined),
   };
 }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { CompiledNode } from '../contract/compiled.ts';
+import { defaultDataplaneConfig } from '../contract/config.ts';
 import type {
+  DataplaneConfig,
   DataplaneMessage,
   IpSet,
   ResolvedEndpoint,
+  ResolvedHostEndpoint,
   ResolvedPolicy,
   ResolvedProfile,
   Route,
@@ -34,7 +37,9 @@ export class DataplaneState {
   readonly policies: Map<KeyPath, ResolvedPolicy> = new Map();
   readonly profiles: Map<string, ResolvedProfile> = new Map();
   readonly endpoints: Map<KeyPath, ResolvedEndpoint> = new Map();
+  readonly hostEndpoints: Map<KeyPath, ResolvedHostEndpoint> = new Map();
   readonly routes: Map<Cidr, Route> = new Map();
+  config: DataplaneConfig = defaultDataplaneConfig;
   #isInSync = false;
 
   static from(messages: Iterable<DataplaneMessage>): DataplaneState {
@@ -53,6 +58,10 @@ export class DataplaneState {
     for (const [id, endpoint] of Object.entries(compiled.endpoints ?? {})) {
       state.endpoints.set(id as KeyPath, endpoint);
     }
+    for (const [id, endpoint] of Object.entries(compiled.hostEndpoints ?? {})) {
+      state.hostEndpoints.set(id as KeyPath, endpoint);
+    }
+    if (compiled.config) state.config = compiled.config;
     for (const [dst, route] of Object.entries(compiled.routes ?? {})) state.routes.set(dst as Cidr, route);
     return state;
   }
@@ -90,6 +99,15 @@ export class DataplaneState {
         return;
       case 'endpoint-remove':
         this.endpoints.delete(message.id);
+        return;
+      case 'host-endpoint-update':
+        this.hostEndpoints.set(message.id, message.endpoint);
+        return;
+      case 'host-endpoint-remove':
+        this.hostEndpoints.delete(message.id);
+        return;
+      case 'config-update':
+        this.config = message.config;
         return;
       case 'route-update':
         this.routes.set(message.dst, message.route);

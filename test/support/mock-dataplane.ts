@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import type { Picture } from '../../src/calc/states/state.ts';
 import type {
+  DataplaneConfig,
   DataplaneMessage,
   IpSet,
   PeerMatch,
   ResolvedEndpoint,
+  ResolvedHostEndpoint,
   ResolvedPolicy,
   ResolvedProfile,
   ResolvedRule,
@@ -24,7 +26,9 @@ export class MockDataplane {
   readonly policies: Map<string, ResolvedPolicy> = new Map();
   readonly profiles: Map<string, ResolvedProfile> = new Map();
   readonly endpoints: Map<string, ResolvedEndpoint> = new Map();
+  readonly hostEndpoints: Map<string, ResolvedHostEndpoint> = new Map();
   readonly routes: Map<string, Route> = new Map();
+  config: DataplaneConfig | null = null;
   inSyncCount = 0;
   messageCount = 0;
 
@@ -96,6 +100,15 @@ export class MockDataplane {
         return;
       case 'endpoint-remove':
         assert.ok(this.endpoints.delete(message.id), `removes endpoint ${message.id}, which was not sent`);
+        return;
+      case 'config-update':
+        this.config = message.config;
+        return;
+      case 'host-endpoint-update':
+        put(this.hostEndpoints, message.id, message.endpoint);
+        return;
+      case 'host-endpoint-remove':
+        assert.ok(this.hostEndpoints.delete(message.id), `removes ${message.id}, which was not sent`);
         return;
       case 'route-update':
         put(this.routes, message.dst, message.route);

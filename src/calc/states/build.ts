@@ -73,6 +73,8 @@ export function policy(name: string, fields: Omit<Partial<PolicyValue>, 'name'> 
     types: { ingress: true, egress: false },
     ingress: [],
     egress: [],
+    hostTraffic: 'normal',
+    onEveryNode: false,
     ...fields,
   };
   const scope = value.namespace === undefined ? '' : `${value.namespace}/`;
@@ -112,6 +114,6 @@ export function node(name: string, ...addresses: readonly string[]): Update {
   return {
     kind: 'Node',
     path: `Node/${name}` as KeyPath,
-    value: { name, addresses: addresses.map(parseAddress) },
+    value: { name, labels: {}, addresses: addresses.map(parseAddress) },
   };
 }

@@ -96,6 +96,9 @@ export class FamilyRuleset {
         return this.#setEndpoint(message.id, message.endpoint);
       case 'endpoint-remove':
         return this.#setEndpoint(message.id, null);
+      case 'config-update':
+      case 'host-endpoint-update':
+      case 'host-endpoint-remove':
       case 'route-update':
       case 'route-remove':
       case 'in-sync':

@@ -6,7 +6,7 @@ import { cidrContains, isStrictCidr, prefixLength, tryParseCidr } from '../../li
 import { builtinTiers, defaultAllowProfile } from '../builtin.ts';
 import { listAt, member, memberAt, textAt, textMapAt } from '../json.ts';
 import { namespaceLabel } from '../selector/rewrite.ts';
-import type { ResourceKind } from '../types.ts';
+import type { CalicoKind } from '../types.ts';
 import { dnsLabelText, dnsNameText, labels, metadata } from './names.ts';
 import { rules, selectorText } from './rule.ts';
 import {
@@ -224,11 +224,6 @@ function checkUses(spec: unknown, encapsulated: readonly string[], report: Repor
   if (nodes !== 'all()') report('spec.nodeSelector', `got ${shown(nodes)}, want "all()" with LoadBalancer`);
 }
 
-type CalicoKind = Exclude<
-  ResourceKind,
-  'Namespace' | 'ServiceAccount' | 'Pod' | 'Node' | 'KubernetesNetworkPolicy'
->;
-
 /** Label of policies that repeats their tier, for selection by label. */
 export const tierLabel = 'projectcalico.org/tier';
 
@@ -244,6 +239,9 @@ function tierLabelAgrees(value: unknown, _: string, report: Report): void {
   }
 }
 
+/** Until its schema is written. */
+const anyCalico: Check = object({}, { open: true });
+
 export const calicoShapes: { readonly [K in CalicoKind]: Check } = {
   NetworkPolicy: every(networkPolicy, tierLabelAgrees),
   GlobalNetworkPolicy: every(globalNetworkPolicy, tierLabelAgrees),
@@ -252,4 +250,23 @@ export const calicoShapes: { readonly [K in CalicoKind]: Check } = {
   GlobalNetworkSet: networkSet(false),
   IPPool: ipPool,
   Profile: profile,
+  StagedNetworkPolicy: anyCalico,
+  StagedGlobalNetworkPolicy: anyCalico,
+  StagedKubernetesNetworkPolicy: anyCalico,
+  HostEndpoint: anyCalico,
+  FelixConfiguration: anyCalico,
+  IPReservation: anyCalico,
+  IPAMConfiguration: anyCalico,
+  IPAMBlock: anyCalico,
+  IPAMHandle: anyCalico,
+  BlockAffinity: anyCalico,
+  BGPConfiguration: anyCalico,
+  BGPPeer: anyCalico,
+  BGPFilter: anyCalico,
+  CalicoNodeStatus: anyCalico,
+  ClusterInformation: anyCalico,
+  KubeControllersConfiguration: anyCalico,
+  CalicoWorkloadEndpoint: anyCalico,
+  CalicoNode: anyCalico,
+  LiveMigration: anyCalico,
 };

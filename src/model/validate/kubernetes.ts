@@ -8,7 +8,7 @@
 import { tryParseAddress } from '../../lib/address.ts';
 import { cidrContains, tryParseCidr } from '../../lib/cidr.ts';
 import { listAt, member, memberAt, textAt } from '../json.ts';
-import type { ResourceKind } from '../types.ts';
+import type { KubernetesKind } from '../types.ts';
 import { dnsLabelText, dnsNameText, labelKeyFault, labelText, metadata } from './names.ts';
 import { isPortName, maxRules } from './rule.ts';
 import {
@@ -207,15 +207,13 @@ const podAddresses: Check = (value: unknown, _: string, report: Report) => {
   }
 };
 
-type KubernetesKind = Extract<
-  ResourceKind,
-  'Namespace' | 'ServiceAccount' | 'Pod' | 'Node' | 'KubernetesNetworkPolicy'
->;
-
 export const kubernetesShapes: { readonly [K in KubernetesKind]: Check } = {
   Namespace: openResource(dnsLabelText, false),
   ServiceAccount: openResource(dnsNameText, true),
   Pod: every(pod, podAddresses),
   Node: node,
   KubernetesNetworkPolicy: networkPolicy,
+  Service: openResource(dnsNameText, true),
+  EndpointSlice: openResource(dnsNameText, true),
+  ClusterNetworkPolicy: openResource(dnsNameText, false),
 };

@@ -13,7 +13,7 @@
 import type { Fault } from '../../lib/errors.ts';
 import { defaultNamespace, withDefaults } from '../defaults.ts';
 import { copyObject, isObject, member, shapeFault, textAt } from '../json.ts';
-import { isPlanned, type KindRow, kinds, rowOfManifest } from '../kinds.ts';
+import { type KindRow, kinds, rowOfManifest } from '../kinds.ts';
 import type { JsonObject, Resource } from '../types.ts';
 import { calicoShapes } from './calico.ts';
 import { kubernetesShapes } from './kubernetes.ts';
@@ -77,9 +77,6 @@ function kindFaults(value: { readonly [key: string]: unknown }): Fault[] {
 }
 
 function kindFault(apiVersion: string, kind: string): Fault {
-  if (isPlanned(apiVersion, kind)) {
-    return { path: 'kind', message: `${apiVersion} ${shown(kind)} is known but not supported yet` };
-  }
   const versions = kinds.filter((row) => row.writtenKind === kind).map((row) => row.apiVersion);
   if (versions.length > 0) {
     return {
