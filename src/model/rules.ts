@@ -22,7 +22,7 @@ import {
   overNamespaces,
   overServiceAccounts,
 } from './selector/rewrite.ts';
-import type { ModelPeer, ModelRule } from './types.ts';
+import type { ModelPeer, ModelRule, ServiceName } from './types.ts';
 
 export interface RuleScope {
   /** Of the policy; null for global policies and profiles. */
@@ -49,11 +49,9 @@ export function modelRules(
   return { rules: converted, faults };
 }
 
+/** Methods and paths are seen by a proxy alone (application layer policy). */
 function unsupportedFields(rule: unknown): readonly string[] {
-  const services = (['source', 'destination'] as const).filter((side) =>
-    isObject(member(member(rule, side), 'services')),
-  );
-  return [...services.map((side) => `${side}.services`), ...(isObject(member(rule, 'http')) ? ['http'] : [])];
+  return isObject(member(rule, 'http')) ? ['http'] : [];
 }
 
 /** What would be let through is not; what would be denied, or handed on, is denied without the condition. */
@@ -102,17 +100,24 @@ function icmpOf(value: unknown): { type: number; code?: number } | null {
 }
 
 function modelPeer(peer: unknown, namespace: string | null): ModelPeer {
+  const service = serviceOf(member(peer, 'services'), namespace);
   const ports = splitPorts(listAt(peer, 'ports'));
   const notPorts = splitPorts(listAt(peer, 'notPorts'));
   return {
     nets: netsOf(listAt(peer, 'nets')),
     notNets: netsOf(listAt(peer, 'notNets')),
     ...selectorsOf(peer, namespace),
+    ...(service ? { service } : {}),
     ports: ports.ranges,
     namedPorts: ports.names,
     notPorts: notPorts.ranges,
     notNamedPorts: notPorts.names,
   };
+}
+
+function serviceOf(services: unknown, namespace: string | null): ServiceName | null {
+  const name = textAt(services, 'name');
+  return name === '' ? null : { name, namespace: textAt(services, 'namespace') || (namespace ?? '') };
 }
 
 function netsOf(nets: readonly unknown[]): Cidr[] {

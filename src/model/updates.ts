@@ -8,15 +8,13 @@
  *             invalid is absent: its value is null; built-in tiers and profiles cannot be changed by what is stored.
  * Next:       rules.ts (rules), kubernetes/* (foreign objects), ../calc/graph.ts (the reader).
  */
-import { tryParseAddress } from '../lib/address.ts';
-import type { Address, Cidr, KeyPath } from '../lib/brand.ts';
-import { hostCidr, tryParseCidr } from '../lib/cidr.ts';
+import type { KeyPath } from '../lib/brand.ts';
 import { assertNever, type Fault } from '../lib/errors.ts';
-import { builtinUpdate, defaultTier } from './builtin.ts';
-import { typesByLength } from './defaults.ts';
-import { listAt, member, memberAt, recordOf, textAt, textMapAt } from './json.ts';
+import { builtinUpdate } from './builtin.ts';
+import { hostEndpoint, networkSet, serviceEndpoints, workloadEndpoint } from './endpoint-value.ts';
 import { keyOf, keyPath, pathOf } from './kinds.ts';
-import { convertNetworkPolicy, withoutRules } from './kubernetes/network-policy.ts';
+import { withClosedRules } from './kubernetes/cluster-network-policy.ts';
+import { withoutRules } from './kubernetes/network-policy.ts';
 import { podEndpoint } from './kubernetes/pod.ts';
 import {
   namespaceProfile,
@@ -24,29 +22,9 @@ import {
   serviceAccountProfile,
   serviceAccountProfileName,
 } from './kubernetes/profiles.ts';
-import { readOrigin } from './origin.ts';
-import { modelRules, type RuleScope } from './rules.ts';
-import { parseSelector, selectorOf } from './selector/parse.ts';
-import {
-  conjunction,
-  inNamespace,
-  namespaceLabel,
-  overNamespaces,
-  overServiceAccounts,
-} from './selector/rewrite.ts';
-import type {
-  IPPoolValue,
-  NetworkSetValue,
-  NodeValue,
-  PolicyKind,
-  PolicyValue,
-  ProfileValue,
-  Resource,
-  ResourceKey,
-  ResourceKind,
-  TierValue,
-  Update,
-} from './types.ts';
+import { calicoNode, felixConfiguration, node, pool, poolFaults, tier } from './node-value.ts';
+import { isPolicyKind, policyValue, profileValue } from './policy-value.ts';
+import type { Resource, ResourceKey, Update } from './types.ts';
 import { isRuleFault } from './validate/kubernetes.ts';
 import { type Validation, validateResource } from './validate/resource.ts';
 
@@ -72,13 +50,16 @@ export function updatesOf(key: ResourceKey, resource: Resource | null): Converte
 
 /**
  * A Kubernetes policy loses its faulty rules alone, for all its rules allow: were it absent as a whole, the Pods that it
- * selects would be open.
+ * selects would be open. A cluster's policy closes at its faulty rules, for its kind says so.
  */
 function readStored(key: ResourceKey, resource: Resource): Validation {
   const whole = validateResource(resource);
-  if (whole.resource || key.kind !== 'KubernetesNetworkPolicy') return whole;
-  if (!whole.faults.every(({ path }) => isRuleFault(path))) return whole;
+  const isKubernetes = key.kind === 'KubernetesNetworkPolicy' || key.kind === 'ClusterNetworkPolicy';
+  if (whole.resource || !isKubernetes || !whole.faults.every(({ path }) => isRuleFault(path))) return whole;
   const faulty = new Set(whole.faults.map(({ path }) => path.slice(0, path.indexOf(']') + 1)));
+  if (key.kind === 'ClusterNetworkPolicy') {
+    return { faults: whole.faults, resource: withClosedRules(resource, faulty) };
+  }
   return { faults: whole.faults, resource: validateResource(withoutRules(resource, faulty)).resource };
 }
 
@@ -136,12 +117,15 @@ function targetOf(key: ResourceKey): { kind: Update['kind']; path: KeyPath } | n
 }
 
 function convert(key: ResourceKey, resource: Resource): Converted {
-  const path = targetOf(key)?.path;
-  const whole = (update: Update): Converted => ({ updates: [update], faults: [] });
-  if (path === undefined) return { updates: [], faults: [] };
   const { kind } = key;
-  if (isPolicyKind(kind)) return policyUpdate(path, { ...key, kind }, asCalicoPolicy(kind, resource));
-  switch (key.kind) {
+  const path = targetOf(key)?.path;
+  if (path === undefined) return { updates: [], faults: [] };
+  if (isPolicyKind(kind)) {
+    const { value, faults } = policyValue({ ...key, kind }, resource);
+    return { updates: [{ kind: 'Policy', path, value }], faults };
+  }
+  const whole = (update: Update): Converted => ({ updates: [update], faults: [] });
+  switch (kind) {
     case 'Namespace':
       return profileUpdate(path, namespaceProfile(resource));
     case 'ServiceAccount':
@@ -150,180 +134,31 @@ function convert(key: ResourceKey, resource: Resource): Converted {
       return profileUpdate(path, resource);
     case 'Pod':
       return whole({ kind: 'WorkloadEndpoint', path, value: podEndpoint(resource) });
+    case 'CalicoWorkloadEndpoint':
+      return whole({ kind: 'WorkloadEndpoint', path, value: workloadEndpoint(key, resource) });
+    case 'HostEndpoint':
+      return whole({ kind, path, value: hostEndpoint(resource) });
     case 'NetworkSet':
     case 'GlobalNetworkSet':
       return whole({ kind: 'NetworkSet', path, value: networkSet(key, resource) });
+    case 'EndpointSlice':
+      return whole({ kind: 'ServiceEndpoints', path, value: serviceEndpoints(resource) });
     case 'Tier':
-      return whole({ kind: 'Tier', path, value: tier(resource) });
+      return whole({ kind, path, value: tier(resource) });
     case 'IPPool':
-      return { updates: [{ kind: 'IPPool', path, value: pool(resource) }], faults: poolFaults(resource) };
+      return { updates: [{ kind, path, value: pool(resource) }], faults: poolFaults(resource) };
     case 'Node':
+      return whole({ kind, path, value: node(resource) });
     case 'CalicoNode':
-      return whole({ kind: 'Node', path, value: node(resource) });
+      return whole({ kind: 'Node', path, value: calicoNode(resource) });
+    case 'FelixConfiguration':
+      return whole({ kind, path, value: felixConfiguration(resource) });
     default:
-      return { updates: [], faults: [] };
+      throw new TypeError(`${path} has a place in the graph but no value`);
   }
-}
-
-function isPolicyKind(kind: ResourceKind): kind is PolicyKind {
-  return kind.endsWith('NetworkPolicy');
-}
-
-function asCalicoPolicy(kind: PolicyKind, resource: Resource): Resource {
-  return kind === 'KubernetesNetworkPolicy' ? convertNetworkPolicy(resource) : resource;
-}
-
-function tier(resource: Resource): TierValue {
-  return {
-    name: resource.metadata.name,
-    order: orderOf(resource),
-    defaultAction: textAt(resource, 'spec', 'defaultAction') === 'Pass' ? 'pass' : 'deny',
-  };
-}
-
-function orderOf(resource: Resource): number {
-  const order = memberAt(resource, 'spec', 'order');
-  return typeof order === 'number' ? order : Number.POSITIVE_INFINITY;
-}
-
-function policyUpdate(
-  path: KeyPath,
-  key: ResourceKey & { readonly kind: PolicyKind },
-  resource: Resource,
-): Converted {
-  const { kind } = key;
-  const spec = memberAt(resource, 'spec');
-  const hostOnly = ['doNotTrack', 'preDNAT'].find((field) => member(spec, field) === true);
-  if (hostOnly) {
-    const message = `${hostOnly} is for host endpoints alone, which are not supported yet: the policy is not in force`;
-    return {
-      updates: [{ kind: 'Policy', path, value: null }],
-      faults: [{ path: `spec.${hostOnly}`, message }],
-    };
-  }
-  const { namespace = null } = key;
-  const ingress = modelRules(listAt(spec, 'ingress'), ruleScope(namespace, resource, 'ingress'));
-  const egress = modelRules(listAt(spec, 'egress'), ruleScope(namespace, resource, 'egress'));
-  const value: PolicyValue = {
-    kind,
-    ...(key.namespace === undefined ? {} : { namespace: key.namespace }),
-    name: key.name,
-    tier: textAt(spec, 'tier') || defaultTier,
-    order: orderOf(resource),
-    selector: policySelector(key, spec),
-    types: policyTypes(spec),
-    ingress: ingress.rules,
-    egress: egress.rules,
-    hostTraffic: 'normal',
-    onEveryNode: false,
-  };
-  return { updates: [{ kind: 'Policy', path, value }], faults: [...ingress.faults, ...egress.faults] };
-}
-
-function ruleScope(namespace: string | null, resource: Resource, direction: 'ingress' | 'egress'): RuleScope {
-  const origin = readOrigin(resource);
-  const rules = listAt(origin, 'rules', direction).filter((line) => typeof line === 'number');
-  return { namespace, path: `spec.${direction}`, lines: origin ? { file: origin.file, rules } : null };
-}
-
-function policySelector(key: ResourceKey, spec: unknown): string {
-  const text = textAt(spec, 'selector');
-  const namespaces = textAt(spec, 'namespaceSelector');
-  const accounts = textAt(spec, 'serviceAccountSelector');
-  const all = key.namespace === undefined ? 'has-service-account' : 'any-endpoint';
-  const scoped = conjunction([
-    text === '' ? null : parseSelector(text).root,
-    namespaces === '' ? null : overNamespaces(parseSelector(namespaces).root),
-    key.namespace === undefined ? null : inNamespace(key.namespace),
-  ]);
-  const whole = conjunction([
-    scoped,
-    accounts === '' ? null : overServiceAccounts(parseSelector(accounts).root, all),
-  ]);
-  return whole ? selectorOf(whole).canonical : 'all()';
-}
-
-function policyTypes(spec: unknown): PolicyValue['types'] {
-  const written = listAt(spec, 'types');
-  const types =
-    written.length > 0
-      ? written
-      : typesByLength(listAt(spec, 'ingress').length, listAt(spec, 'egress').length);
-  return { ingress: types.includes('Ingress'), egress: types.includes('Egress') };
 }
 
 function profileUpdate(path: KeyPath, resource: Resource): Converted {
-  const spec = memberAt(resource, 'spec');
-  const ingress = modelRules(listAt(spec, 'ingress'), ruleScope(null, resource, 'ingress'));
-  const egress = modelRules(listAt(spec, 'egress'), ruleScope(null, resource, 'egress'));
-  const value: ProfileValue = {
-    name: resource.metadata.name,
-    labels: recordOf(textMapAt(spec, 'labelsToApply')),
-    ingress: ingress.rules,
-    egress: egress.rules,
-  };
-  return { updates: [{ kind: 'Profile', path, value }], faults: [...ingress.faults, ...egress.faults] };
-}
-
-function networkSet(key: ResourceKey, resource: Resource): NetworkSetValue {
-  const labels = [...textMapAt(resource, 'metadata', 'labels')];
-  const { namespace } = key;
-  return {
-    nets: listAt(resource, 'spec', 'nets').flatMap((net) => netOf(String(net))),
-    labels: recordOf(namespace === undefined ? labels : [...labels, [namespaceLabel, namespace]]),
-    profiles: namespace === undefined ? [] : [namespaceProfileName(namespace)],
-  };
-}
-
-function netOf(text: string): Cidr[] {
-  const address = tryParseAddress(text);
-  const cidr = address ? hostCidr(address) : tryParseCidr(text);
-  return cidr ? [cidr] : [];
-}
-
-/** What a pool may ask for and no data plane of ours does yet. */
-function poolFaults(resource: Resource): readonly Fault[] {
-  const asked = [
-    ['natOutgoing', memberAt(resource, 'spec', 'natOutgoing') === true],
-    ...['ipipMode', 'vxlanMode'].map(
-      (mode) => [mode, !['', 'Never'].includes(textAt(resource, 'spec', mode))] as const,
-    ),
-  ] as const;
-  return asked.flatMap(([field, isAsked]) =>
-    isAsked ? [{ path: `spec.${field}`, message: 'not supported yet: it has no effect' }] : [],
-  );
-}
-
-function pool(resource: Resource): IPPoolValue | null {
-  const cidr = tryParseCidr(textAt(resource, 'spec', 'cidr'));
-  if (!cidr) return null;
-  return {
-    cidr,
-    disabled: memberAt(resource, 'spec', 'disabled') === true,
-    natOutgoing: memberAt(resource, 'spec', 'natOutgoing') === true,
-  };
-}
-
-/** What Calico's node start-up wrote beats what the kubelet found. */
-function node(resource: Resource): NodeValue {
-  const annotations = textMapAt(resource, 'metadata', 'annotations');
-  const written = ['IPv4Address', 'IPv6Address'].map(
-    (name) => annotations.get(`projectcalico.org/${name}`) ?? '',
-  );
-  const internal = listAt(resource, 'status', 'addresses')
-    .filter((row) => textAt(row, 'type') === 'InternalIP')
-    .map((row) => textAt(row, 'address'));
-  const addresses = [...written, ...internal].flatMap(nodeAddress);
-  const firstOf = (v6: boolean) => addresses.find((address) => address.includes(':') === v6);
-  return {
-    name: resource.metadata.name,
-    labels: recordOf(textMapAt(resource, 'metadata', 'labels')),
-    addresses: [firstOf(false), firstOf(true)].filter((address) => address !== undefined),
-  };
-}
-
-/** The annotations have the length of the node's subnet behind the address. */
-function nodeAddress(text: string): Address[] {
-  const address = tryParseAddress(text.includes('/') ? text.slice(0, text.indexOf('/')) : text);
-  return address ? [address] : [];
+  const { value, faults } = profileValue(resource);
+  return { updates: [{ kind: 'Profile', path, value }], faults };
 }
