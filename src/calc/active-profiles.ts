@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ProfileValue } from '../model/types.ts';
 import { decrement, increment } from './member-set.ts';
-import { bothOf, type CalcNode, type Change, nameOf } from './node.ts';
+import { type CalcNode, type Change, nameOf } from './node.ts';
 import type { RuleScanner } from './rule-scanner.ts';
 
 /** Which profiles the endpoints of this node list. One that is not stored is sent all the same, marked missing. */
 export class ActiveProfiles implements CalcNode {
   readonly name = 'active-profiles';
-  readonly consumes = ['Profile', 'WorkloadEndpoint'] as const;
+  readonly consumes = ['Profile', 'WorkloadEndpoint', 'HostEndpoint'] as const;
   readonly feeds = ['rule-scanner'] as const;
   readonly localEndpointsOnly = true;
   readonly #scanner: RuleScanner;
@@ -22,10 +22,11 @@ export class ActiveProfiles implements CalcNode {
 
   onChange(change: Change): void {
     if (change.kind === 'Profile') this.#setProfile(nameOf(change), change.value);
-    else if (change.kind === 'WorkloadEndpoint') {
+    else if (change.kind === 'WorkloadEndpoint' || change.kind === 'HostEndpoint') {
       for (const name of change.value?.profiles ?? []) increment(this.#useCounts, name);
       for (const name of change.previous?.profiles ?? []) decrement(this.#useCounts, name);
-      for (const { profiles } of bothOf(change)) for (const name of profiles) this.#dirty.add(name);
+      for (const name of [...(change.previous?.profiles ?? []), ...(change.value?.profiles ?? [])])
+        this.#dirty.add(name);
     }
   }
 

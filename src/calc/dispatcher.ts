@@ -11,11 +11,14 @@ import { sameValue } from './same-value.ts';
 const kindOrder: readonly ModelKind[] = [
   'Profile',
   'NetworkSet',
+  'ServiceEndpoints',
   'WorkloadEndpoint',
+  'HostEndpoint',
   'Tier',
   'Policy',
   'Node',
   'IPPool',
+  'FelixConfiguration',
 ];
 
 /** Holds the present state and tells the nodes what differs from what they were told before. */
@@ -61,12 +64,27 @@ export class Dispatcher {
   }
 
   #tell(subscriber: CalcNode, change: Change): void {
-    if (change.kind !== 'WorkloadEndpoint' || !subscriber.localEndpointsOnly) {
-      subscriber.onChange(change);
-      return;
+    const local = subscriber.localEndpointsOnly ? this.#locally(change) : change;
+    if (local) subscriber.onChange(local);
+  }
+
+  /** Of endpoints what this node has; null when it never had it. */
+  #locally(change: Change): Change | null {
+    if (change.kind === 'WorkloadEndpoint') {
+      const sides = this.#sides(change);
+      return sides && { ...change, ...sides };
     }
+    if (change.kind !== 'HostEndpoint') return change;
+    const sides = this.#sides(change);
+    return sides && { ...change, ...sides };
+  }
+
+  #sides<V extends { readonly node: string }>(change: {
+    readonly value: V | null;
+    readonly previous: V | null;
+  }): { value: V | null; previous: V | null } | null {
     const value = change.value?.node === this.#node ? change.value : null;
     const previous = change.previous?.node === this.#node ? change.previous : null;
-    if (value !== null || previous !== null) subscriber.onChange({ ...change, value, previous });
+    return value === null && previous === null ? null : { value, previous };
   }
 }

@@ -4,10 +4,20 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { absent } from '../../test/support/expand.ts';
 import { MockDataplane } from '../../test/support/mock-dataplane.ts';
-import type { ModelRule, Update } from '../model/types.ts';
+import type { HostTraffic, ModelRule, StagedAction, Update } from '../model/types.ts';
 import { compileFor } from './compile.ts';
 import { buildGraph } from './graph.ts';
-import { endpoint, networkSet, node, policy, profile, rule, tier } from './states/build.ts';
+import {
+  endpoint,
+  hostEndpoint,
+  networkSet,
+  node,
+  policy,
+  profile,
+  rule,
+  slice,
+  tier,
+} from './states/build.ts';
 
 // Small alphabets, so that labels, addresses, names and selectors meet.
 const labels = fc.dictionary(fc.constantFrom('a', 'b', 'c'), fc.constantFrom('1', '2'), { maxKeys: 3 });
@@ -50,6 +60,7 @@ const side = fc.record(
   {
     selector,
     notSelector: selector,
+    service: fc.constantFrom({ namespace: 'a', name: 's' }, { namespace: 'b', name: 's' }),
     namedPorts: fc.subarray(['http', 'dns']),
     notNamedPorts: fc.subarray(['http']),
   },
@@ -71,6 +82,15 @@ const present: fc.Arbitrary<Update> = fc.oneof(
   fc
     .record({ name: names, nets: fc.array(net, { maxLength: 4 }), labels, profiles })
     .map(({ name, nets, ...rest }) => networkSet(name, nets, rest)),
+  { weight: 2, arbitrary: anyHostEndpoint() },
+  fc
+    .record({
+      name: names,
+      service: fc.constantFrom('a/s', 'b/s'),
+      addresses: fc.uniqueArray(address, { maxLength: 3 }),
+      port: fc.constantFrom(53, 80),
+    })
+    .map((it) => slice(it.name, it.service, it.addresses, [{ protocol: 6, port: it.port }])),
   fc
     .record({ name: names, labels, ingress: rules })
     .map((it) => profile(it.name, it.labels, { ingress: it.ingress })),
@@ -99,6 +119,19 @@ function anyEndpoint(): fc.Arbitrary<Update> {
     .map(({ name, addresses, ...rest }) => endpoint(name, addresses, rest));
 }
 
+function anyHostEndpoint(): fc.Arbitrary<Update> {
+  return fc
+    .record({
+      name: names,
+      addresses: fc.uniqueArray(address, { maxLength: 2 }),
+      node: fc.constantFrom('local', 'local', 'far'),
+      labels,
+      profiles,
+      ports: fc.array(namedPort, { maxLength: 2 }),
+    })
+    .map(({ name, addresses, ...rest }) => hostEndpoint(name, addresses, rest));
+}
+
 function anyPolicy(): fc.Arbitrary<Update> {
   return fc
     .record({
@@ -108,10 +141,22 @@ function anyPolicy(): fc.Arbitrary<Update> {
       order,
       selector,
       types: fc.record({ ingress: fc.boolean(), egress: fc.boolean() }),
+      hostTraffic: fc.constantFrom<HostTraffic[]>(
+        'normal',
+        'normal',
+        'normal-and-forward',
+        'untracked',
+        'pre-dnat',
+      ),
+      staged: fc.constantFrom<(StagedAction | undefined)[]>(undefined, undefined, 'set', 'delete', 'ignore'),
+      onEveryNode: fc.boolean(),
       ingress: rules,
       egress: rules,
     })
-    .map(({ name, namespace, ...rest }) => policy(name, { ...rest, ...(namespace && { namespace }) }));
+    .map(({ name, namespace, staged, ...rest }) => {
+      const kind = `${staged ? 'Staged' : ''}${namespace ? '' : 'Global'}NetworkPolicy` as const;
+      return policy(name, { ...rest, kind, ...(staged && { staged }), ...(namespace && { namespace }) });
+    });
 }
 
 const update = fc.tuple(present, fc.boolean()).map(([it, gone]) => (gone ? absent(it) : it));
@@ -170,7 +215,7 @@ function fresh(state: readonly Update[]): MockDataplane {
 }
 
 function assertSame(actual: MockDataplane, expected: MockDataplane): void {
-  for (const map of ['sets', 'policies', 'profiles', 'endpoints', 'routes'] as const) {
+  for (const map of ['sets', 'policies', 'profiles', 'endpoints', 'hostEndpoints', 'routes'] as const) {
     assert.deepEqual(actual[map], expected[map], map);
   }
 }

@@ -6,13 +6,25 @@ import { MockDataplane } from '../../test/support/mock-dataplane.ts';
 import type { DataplaneMessage } from '../contract/dataplane.ts';
 import { buildGraph, type CalcGraph } from './graph.ts';
 import { endpoint, node, policy, profile, rule } from './states/build.ts';
+import { hostStates } from './states/hosts.ts';
 import { labelStates } from './states/labels.ts';
 import { orderStates } from './states/order.ts';
 import { routeStates } from './states/routes.ts';
+import { serviceStates } from './states/services.ts';
 import { setStates } from './states/sets.ts';
+import { stagedStates } from './states/staged.ts';
 import { emptyState, type Picture, type State } from './states/state.ts';
 
-const states: readonly State[] = [emptyState, ...labelStates, ...setStates, ...orderStates, ...routeStates];
+const states: readonly State[] = [
+  emptyState,
+  ...labelStates,
+  ...setStates,
+  ...orderStates,
+  ...hostStates,
+  ...stagedStates,
+  ...serviceStates,
+  ...routeStates,
+];
 
 test('there are states enough, each with its own name', () => {
   assert.ok(states.length >= 25);
@@ -41,7 +53,7 @@ test('nothing is said before the syncer is in sync; in-sync comes last, and once
   graph.onStatus('resync');
   assert.deepEqual(kindsOf(flushed(graph)), []);
   graph.onStatus('in-sync');
-  assert.deepEqual(kindsOf(flushed(graph)), ['endpoint-update', 'in-sync']);
+  assert.deepEqual(kindsOf(flushed(graph)), ['config-update', 'endpoint-update', 'in-sync']);
   graph.onStatus('in-sync');
   assert.deepEqual(flushed(graph), []);
   graph.onStatus('wait-for-ready'); // the store is lost: nothing changes, and what comes is still told
@@ -108,7 +120,14 @@ function walk(name: string, steps: readonly Step<State>[]): void {
   }
 }
 
-const nothing: Required<Picture> = { sets: {}, policies: {}, profiles: {}, endpoints: {}, routes: {} };
+const nothing: Required<Picture> = {
+  sets: {},
+  policies: {},
+  profiles: {},
+  endpoints: {},
+  hostEndpoints: {},
+  routes: {},
+};
 
 function inSync(): CalcGraph {
   const graph = buildGraph({ node: 'local' });

@@ -11,6 +11,7 @@
  * Next:       dispatcher.ts, then the nodes below in order; sequencer.ts says the difference; compile.ts runs it once.
  */
 
+import { defaultDataplaneConfig } from '../contract/config.ts';
 import type { DataplaneMessage } from '../contract/dataplane.ts';
 import type { SyncerSink, SyncStatus } from '../contract/datastore.ts';
 import type { Update } from '../model/types.ts';
@@ -56,6 +57,7 @@ class Graph implements CalcGraph {
       new Routes(node, this.#sequencer),
     ];
     this.#dispatcher = new Dispatcher(node, this.#nodes);
+    this.#sequencer.config.set('config', defaultDataplaneConfig);
   }
 
   onUpdates(updates: readonly Update[]): void {

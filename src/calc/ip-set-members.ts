@@ -2,32 +2,42 @@
 import type { IpSetId } from '../lib/brand.ts';
 import { hostCidr } from '../lib/cidr.ts';
 import { hasPorts, protocolName } from '../lib/protocol.ts';
-import type { NetworkSetValue, WorkloadEndpointValue } from '../model/types.ts';
+import type { HostEndpointValue, NetworkSetValue, WorkloadEndpointValue } from '../model/types.ts';
 import { LabelIndex } from './label-index.ts';
 import { decrement, increment, type MemberSet, NetMembers, PlainMembers } from './member-set.ts';
 import { type CalcNode, type Change, nameOf } from './node.ts';
-import type { IpSetSpec, NamedPort } from './resolve-rule.ts';
+import type { IpSetSpec, LabelSetSpec, NamedPort } from './resolve-rule.ts';
+import { serviceKey } from './resolve-rule.ts';
 import type { Sequencer } from './sequencer.ts';
+import { ServiceSets } from './service-sets.ts';
 
 /** An endpoint of any node, or a network set. */
 type Source =
   | { readonly kind: 'WorkloadEndpoint'; readonly value: WorkloadEndpointValue }
+  | { readonly kind: 'HostEndpoint'; readonly value: HostEndpointValue }
   | { readonly kind: 'NetworkSet'; readonly value: NetworkSetValue };
 
 interface ActiveSet {
-  readonly spec: IpSetSpec;
+  readonly spec: LabelSetSpec;
   readonly members: MemberSet;
 }
 
 /** Keeps the members of every IP set in use: what the selected endpoints and network sets of the whole cluster give it. */
 export class IpSetMembers implements CalcNode {
   readonly name = 'ip-set-members';
-  readonly consumes = ['Profile', 'NetworkSet', 'WorkloadEndpoint'] as const;
+  readonly consumes = [
+    'Profile',
+    'NetworkSet',
+    'WorkloadEndpoint',
+    'HostEndpoint',
+    'ServiceEndpoints',
+  ] as const;
   readonly feeds = ['sequencer'] as const;
   readonly localEndpointsOnly = false;
   readonly #sequencer: Sequencer;
   readonly #sources = new Map<string, Source>();
   readonly #sets = new Map<string, ActiveSet>();
+  readonly #services = new ServiceSets();
   readonly #index = new LabelIndex({
     onMatch: (id, item) => this.#add(id, item),
     onUnmatch: (id, item) => this.#remove(id, item),
@@ -42,18 +52,21 @@ export class IpSetMembers implements CalcNode {
       onMemberAdded: (member: string) => this.#sequencer.ipSets.addMember(spec.id, member),
       onMemberRemoved: (member: string) => this.#sequencer.ipSets.removeMember(spec.id, member),
     };
-    const members = spec.port ? new PlainMembers(listener) : new NetMembers(listener);
-    this.#sets.set(spec.id, { spec, members });
+    const type = typeOf(spec);
+    const members = type === 'ip-port' ? new PlainMembers(listener) : new NetMembers(listener);
     this.#sequencer.ipSets.add(spec.id, {
-      type: spec.port ? 'ip-port' : 'net',
+      type,
       description: describe(spec),
       members: () => members.members(),
     });
+    if (spec.kind === 'service') return this.#services.addSet(spec, members);
+    this.#sets.set(spec.id, { spec, members });
     this.#index.addSelector(spec.id, spec.selector);
   }
 
   deleteSet(id: IpSetId): void {
     this.#sequencer.ipSets.delete(id);
+    if (this.#services.deleteSet(id)) return;
     this.#sets.delete(id); // first, so that the matches which end now are not counted down one by one
     this.#index.deleteSelector(id);
   }
@@ -64,6 +77,10 @@ export class IpSetMembers implements CalcNode {
       this.#setSource(change.path, change.value && { kind: change.kind, value: change.value });
     } else if (change.kind === 'WorkloadEndpoint') {
       this.#setSource(change.path, change.value && { kind: change.kind, value: change.value });
+    } else if (change.kind === 'HostEndpoint') {
+      this.#setSource(change.path, change.value && { kind: change.kind, value: change.value });
+    } else if (change.kind === 'ServiceEndpoints') {
+      this.#services.setSlice(change.path, change.value);
     }
   }
 
@@ -134,7 +151,15 @@ function difference(
   return { added, removed: [...counts].flatMap(([member, count]) => new Array<string>(count).fill(member)) };
 }
 
-function describe({ selector, port }: IpSetSpec): string {
+function typeOf(spec: IpSetSpec): 'net' | 'ip-port' {
+  return (spec.kind === 'service' ? spec.withPorts : spec.port) ? 'ip-port' : 'net';
+}
+
+function describe(spec: IpSetSpec): string {
+  if (spec.kind === 'service') {
+    return `${spec.withPorts ? 'service' : 'addresses of service'} ${serviceKey(spec.service)}`;
+  }
+  const { selector, port } = spec;
   if (!port) return selector.canonical;
   const protocol = port.protocol === null ? 'any protocol' : protocolName(port.protocol).toLowerCase();
   return `${selector.canonical} port ${port.name} (${protocol})`;

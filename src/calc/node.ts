@@ -26,7 +26,7 @@ export interface NodeDescription {
 
 /** A vertex of the graph: synchronous, no I/O, output a function of the present state only. */
 export interface CalcNode extends NodeDescription {
-  /** True: of workload endpoints it hears only this node's; one that moved away is null. */
+  /** True: of endpoints it hears only this node's; one that moved away is null. */
   readonly localEndpointsOnly: boolean;
   /** Remember it and mark what depends on it. */
   onChange(change: Change): void;

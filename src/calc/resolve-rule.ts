@@ -3,15 +3,26 @@ import type { PeerMatch, ResolvedRule } from '../contract/dataplane.ts';
 import type { IpSetId } from '../lib/brand.ts';
 import { protocolName } from '../lib/protocol.ts';
 import { uniqueId } from '../model/selector/canonical.ts';
-import type { ModelPeer, ModelRule } from '../model/types.ts';
+import type { ModelPeer, ModelRule, ServiceName } from '../model/types.ts';
 import { type LabelSelector, selectEverything, tryCompileSelector } from './selectors.ts';
 
 /** What an IP set stands for. */
-export interface IpSetSpec {
+export type IpSetSpec = LabelSetSpec | ServiceSetSpec;
+
+export interface LabelSetSpec {
+  readonly kind: 'labels';
   readonly id: IpSetId;
   readonly selector: LabelSelector;
   /** Null: the addresses themselves. */
   readonly port: NamedPort | null;
+}
+
+export interface ServiceSetSpec {
+  readonly kind: 'service';
+  readonly id: IpSetId;
+  readonly service: ServiceName;
+  /** False: the addresses alone. */
+  readonly withPorts: boolean;
 }
 
 export interface NamedPort {
@@ -30,8 +41,9 @@ export type ResolvedRuleWithSets = { readonly rule: ResolvedRule; readonly sets:
  */
 export function resolveRule(rule: ModelRule): ResolvedRuleWithSets | null {
   const sets: IpSetSpec[] = [];
-  const src = resolvePeer(rule.source, rule.protocol ?? null, sets);
-  const dst = resolvePeer(rule.destination, rule.protocol ?? null, sets);
+  const src = serviceSource(rule.source, sets) ?? resolvePeer(rule.source, rule.protocol ?? null, sets);
+  const dst =
+    serviceDestination(rule.destination, sets) ?? resolvePeer(rule.destination, rule.protocol ?? null, sets);
   const { source: _source, destination: _destination, ...match } = rule;
   if (src && dst) return { rule: { ...match, src, dst }, sets };
   if (rule.action === 'allow' || rule.action === 'log') return null;
@@ -50,6 +62,27 @@ export const anyPeer: PeerMatch = {
   notPortSets: [],
 };
 
+/** Where packets come from a service's ports say nothing. */
+function serviceSource({ service }: ModelPeer, found: IpSetSpec[]): PeerMatch | null {
+  return service ? { ...anyPeer, sets: [useService(service, false, found)] } : null;
+}
+
+function serviceDestination({ service }: ModelPeer, found: IpSetSpec[]): PeerMatch | null {
+  return service ? { ...anyPeer, portSets: [useService(service, true, found)] } : null;
+}
+
+/** Named as Felix names such sets (calc/rule_scanner.go, IPSetData.UniqueID). */
+function useService(service: ServiceName, withPorts: boolean, found: IpSetSpec[]): IpSetId {
+  const id = uniqueId(withPorts ? 'svc' : 'svcnoport', serviceKey(service)) as IpSetId;
+  found.push({ kind: 'service', id, service, withPorts });
+  return id;
+}
+
+/** `namespace/name`. */
+export function serviceKey({ namespace, name }: ServiceName): string {
+  return `${namespace}/${name}`;
+}
+
 function resolvePeer(peer: ModelPeer, protocol: number | null, found: IpSetSpec[]): PeerMatch | null {
   const positive = peer.selector === undefined ? undefined : tryCompileSelector(peer.selector);
   const negative = peer.notSelector === undefined ? undefined : tryCompileSelector(peer.notSelector);
@@ -58,7 +91,8 @@ function resolvePeer(peer: ModelPeer, protocol: number | null, found: IpSetSpec[
     found.push(spec);
     return spec.id;
   };
-  const useSelector = (selector: LabelSelector) => use({ id: selector.id, selector, port: null });
+  const useSelector = (selector: LabelSelector) =>
+    use({ kind: 'labels', id: selector.id, selector, port: null });
   const usePort = (name: string) => use(portSet(positive ?? selectEverything(), { name, protocol }));
   return {
     nets: peer.nets,
@@ -73,8 +107,8 @@ function resolvePeer(peer: ModelPeer, protocol: number | null, found: IpSetSpec[
 }
 
 /** Felix names such a set by `n:` and a hash of selector id, protocol and port name (calc/rule_scanner.go, IPSetData). */
-function portSet(selector: LabelSelector, port: NamedPort): IpSetSpec {
+function portSet(selector: LabelSelector, port: NamedPort): LabelSetSpec {
   const protocol = port.protocol === null ? 'any' : protocolName(port.protocol).toLowerCase();
   const id = uniqueId('n', `${selector.id},${protocol},${port.name}`) as IpSetId;
-  return { id, selector, port };
+  return { kind: 'labels', id, selector, port };
 }

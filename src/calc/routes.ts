@@ -16,7 +16,8 @@ export class Routes implements CalcNode {
   readonly localEndpointsOnly = false;
   readonly #node: string;
   readonly #sequencer: Sequencer;
-  readonly #nodes = new Map<string, NodeValue>();
+  /** By name and path: a Kubernetes Node and a v3 Node may tell of one node; the first by path counts. */
+  readonly #nodes = new Map<string, Map<KeyPath, NodeValue>>();
   /** Who claims an address: endpoint to its node. More than one only for a while, as when a workload moves. */
   readonly #claims = new Map<Address, Map<KeyPath, string>>();
   /** Node to the addresses of its workloads, with the number of endpoints that have each. */
@@ -29,7 +30,7 @@ export class Routes implements CalcNode {
   }
 
   onChange(change: Change): void {
-    if (change.kind === 'Node') this.#setNode(nameOf(change), change.value);
+    if (change.kind === 'Node') this.#setNode(change.path, nameOf(change), change.value);
     else if (change.kind === 'WorkloadEndpoint') {
       const { path, previous, value } = change;
       for (const address of new Set(previous?.addresses)) this.#release(address, path, previous?.node ?? '');
@@ -46,9 +47,10 @@ export class Routes implements CalcNode {
     this.#dirty.clear();
   }
 
-  #setNode(name: string, node: NodeValue | null): void {
-    if (node) this.#nodes.set(name, node);
-    else this.#nodes.delete(name);
+  #setNode(path: KeyPath, name: string, node: NodeValue | null): void {
+    const known = this.#nodes.get(name) ?? new Map<KeyPath, NodeValue>();
+    if (node) this.#nodes.set(name, known.set(path, node));
+    else if (known.delete(path) && known.size === 0) this.#nodes.delete(name);
     for (const address of this.#addressesByNode.get(name)?.keys() ?? []) this.#dirty.add(address);
   }
 
@@ -71,12 +73,17 @@ export class Routes implements CalcNode {
     this.#dirty.add(address);
   }
 
+  #addressesOf(node: string): readonly Address[] {
+    const told = [...(this.#nodes.get(node) ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
+    return told.flatMap(([, { addresses }]) => addresses);
+  }
+
   /** Of several claims a local one wins, then the first by path whose node can be reached. */
   #routeTo(address: Address): Route | null {
     const claims = [...(this.#claims.get(address) ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
     if (claims.some(([, node]) => node === this.#node)) return null;
     for (const [, node] of claims) {
-      const via = this.#nodes.get(node)?.addresses.find((other) => familyOf(other) === familyOf(address));
+      const via = this.#addressesOf(node).find((other) => familyOf(other) === familyOf(address));
       if (via) return { type: 'remote-workload', node, via };
     }
     return null;

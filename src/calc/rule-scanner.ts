@@ -35,6 +35,7 @@ export class RuleScanner implements CalcNode {
       name,
       tier,
       kind,
+      ...(policy.staged === undefined ? {} : { staged: policy.staged }),
       // Rules of a direction that the policy does not govern are never looked at.
       ingress: types.ingress ? resolveAll(policy.ingress, specs) : [],
       egress: types.egress ? resolveAll(policy.egress, specs) : [],

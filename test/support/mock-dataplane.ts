@@ -11,6 +11,7 @@ import type {
   ResolvedPolicy,
   ResolvedProfile,
   ResolvedRule,
+  ResolvedTier,
   Route,
 } from '../../src/contract/dataplane.ts';
 import type { Cidr } from '../../src/lib/brand.ts';
@@ -68,6 +69,7 @@ export class MockDataplane {
         ...egress.map((rule) => `out ${ruleText(rule, text)}`),
       ]),
       endpoints: object(this.endpoints, endpointLines),
+      hostEndpoints: object(this.hostEndpoints, hostEndpointLines),
       routes: object(this.routes, ({ node, via }) => `${node} ${via}`),
     };
   }
@@ -149,33 +151,36 @@ export class MockDataplane {
     for (const [id, type] of this.#usedSets()) {
       assert.equal(this.sets.get(id)?.type, type, `after ${kind}: set ${id} is used as ${type}`);
     }
-    for (const endpoint of this.endpoints.values()) {
-      for (const tier of endpoint.tiers) {
-        assert.ok(
-          tier.ingress.length + tier.egress.length > 0,
-          `after ${kind}: tier ${tier.name} without policy`,
-        );
-        for (const id of [...tier.ingress, ...tier.egress]) {
-          assert.ok(this.policies.has(id), `after ${kind}: policy ${id} is used`);
-        }
-      }
-      for (const name of endpoint.profiles) {
-        assert.ok(this.profiles.has(name), `after ${kind}: profile ${name} is used`);
-      }
+    for (const tier of this.#tiers()) {
+      const enforced = [...tier.ingress, ...tier.egress];
+      assert.ok(enforced.length > 0 || tier.pending, `after ${kind}: tier ${tier.name} without policy`);
+      for (const id of [...enforced, ...(tier.pending?.ingress ?? []), ...(tier.pending?.egress ?? [])])
+        assert.ok(this.policies.has(id), `after ${kind}: policy ${id} is used`);
+      for (const id of enforced)
+        assert.ok(!this.policies.get(id)?.staged, `after ${kind}: policy ${id} is staged`);
     }
+    for (const { profiles } of [...this.endpoints.values(), ...this.hostEndpoints.values()]) {
+      for (const name of profiles)
+        assert.ok(this.profiles.has(name), `after ${kind}: profile ${name} is used`);
+    }
+  }
+
+  *#tiers(): Generator<ResolvedTier> {
+    for (const { tiers } of this.endpoints.values()) yield* tiers;
+    for (const { tiers, forward, untracked, preDnat } of this.hostEndpoints.values())
+      yield* [...tiers, ...forward, ...untracked, ...preDnat];
   }
 
   /** At the end of a flush nothing is kept that nobody uses; only a policy may govern no direction of what it selects. */
   #assertSettled(): void {
-    for (const { tiers } of this.endpoints.values()) {
-      for (const { name, ingress, egress } of tiers) {
-        for (const id of [...ingress, ...egress])
-          assert.equal(this.policies.get(id)?.tier, name, `tier of ${id}`);
-      }
+    for (const { name, ingress, egress } of this.#tiers()) {
+      for (const id of [...ingress, ...egress])
+        assert.equal(this.policies.get(id)?.tier, name, `tier of ${id}`);
     }
     const used = new Set([...this.#usedSets()].map(([id]) => id));
     for (const [id, { description }] of this.sets) assert.ok(used.has(id), `nobody uses set ${description}`);
-    const profiles = new Set([...this.endpoints.values()].flatMap((endpoint) => endpoint.profiles));
+    const users = [...this.endpoints.values(), ...this.hostEndpoints.values()];
+    const profiles = new Set(users.flatMap((endpoint) => endpoint.profiles));
     for (const name of this.profiles.keys()) assert.ok(profiles.has(name), `nobody uses profile ${name}`);
   }
 
@@ -216,10 +221,13 @@ function assertApart(outer: Cidr, inner: Cidr, description: string): void {
 }
 
 const order: readonly (readonly DataplaneMessage['kind'][])[] = [
+  ['config-update'],
   ['ipset-update', 'ipset-delta'],
   ['policy-update'],
   ['profile-update'],
   ['endpoint-update'],
+  ['host-endpoint-update'],
+  ['host-endpoint-remove'],
   ['endpoint-remove'],
   ['profile-remove'],
   ['policy-remove'],
@@ -247,14 +255,26 @@ function object<V, R>(
 }
 
 function endpointLines({ adminUp, tiers, profiles, addresses }: ResolvedEndpoint): string[] {
-  const short = (ids: readonly string[]) => ids.map((id) => id.replace(/^.*\//, '')).join(' ') || '-';
   return [
     `${adminUp ? 'up' : 'down'} ${addresses.join(' ')}`,
-    ...tiers.map(
-      (tier) => `${tier.name} ${tier.defaultAction}: in ${short(tier.ingress)} out ${short(tier.egress)}`,
-    ),
+    ...tiers.map(tierLine),
     ...profiles.map((name) => `profile ${name}`),
   ];
+}
+
+function hostEndpointLines(endpoint: ResolvedHostEndpoint): string[] {
+  const stages = ['untracked', 'preDnat', 'forward', 'tiers'] as const;
+  return [
+    `${endpoint.ifName ?? 'any'} ${endpoint.addresses.join(' ')}`,
+    ...stages.flatMap((stage) => endpoint[stage].map((tier) => `${stage} ${tierLine(tier)}`)),
+    ...endpoint.profiles.map((name) => `profile ${name}`),
+  ];
+}
+
+function tierLine({ name, defaultAction, ingress, egress, pending }: ResolvedTier): string {
+  const short = (ids: readonly string[]) => ids.map((id) => id.replace(/^.*\//, '')).join(' ') || '-';
+  const later = pending ? `, pending in ${short(pending.ingress)} out ${short(pending.egress)}` : '';
+  return `${name} ${defaultAction}: in ${short(ingress)} out ${short(egress)}${later}`;
 }
 
 function ruleText(rule: ResolvedRule, setText: (id: string) => string): string {

@@ -4,10 +4,12 @@ import { parseAddress } from '../../lib/address.ts';
 import type { IfName, KeyPath } from '../../lib/brand.ts';
 import { parseCidr } from '../../lib/cidr.ts';
 import type {
+  HostEndpointValue,
   ModelPeer,
   ModelRule,
   NetworkSetValue,
   PolicyValue,
+  ServiceEndpointsValue,
   TierValue,
   Update,
   WorkloadEndpointValue,
@@ -59,6 +61,43 @@ export function endpoint(
       ...fields,
       addresses: addresses.map(parseAddress),
     },
+  };
+}
+
+/** On node `local`, interface `eth0`, unless it says otherwise. */
+export function hostEndpoint(
+  name: string,
+  addresses: readonly string[],
+  fields: Omit<Partial<HostEndpointValue>, 'addresses' | 'name'> = {},
+): Update {
+  return {
+    kind: 'HostEndpoint',
+    path: `HostEndpoint/${name}` as KeyPath,
+    value: {
+      name,
+      node: 'local',
+      ifName: 'eth0' as IfName,
+      labels: {},
+      profiles: [],
+      ports: [],
+      ...fields,
+      addresses: addresses.map(parseAddress),
+    },
+  };
+}
+
+/** One slice of `namespace/name`. */
+export function slice(
+  name: string,
+  service: string,
+  addresses: readonly string[],
+  ports: ServiceEndpointsValue['ports'] = [{ protocol: 6, port: 80 }],
+): Update {
+  const [namespace = '', short = ''] = service.split('/');
+  return {
+    kind: 'ServiceEndpoints',
+    path: `EndpointSlice/${namespace}/${name}` as KeyPath,
+    value: { service: { namespace, name: short }, addresses: addresses.map(parseAddress), ports },
   };
 }
 

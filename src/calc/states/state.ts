@@ -8,6 +8,7 @@ export interface Picture {
   readonly policies?: { readonly [path: string]: readonly string[] };
   readonly profiles?: { readonly [name: string]: readonly string[] };
   readonly endpoints?: { readonly [path: string]: readonly string[] };
+  readonly hostEndpoints?: { readonly [path: string]: readonly string[] };
   readonly routes?: { readonly [cidr: string]: string };
 }
 
