@@ -2,13 +2,13 @@
 /** Policies of projectcalico.org/v3, read as their documentation tells them. */
 import type { Resource } from '../types.ts';
 import { calicoRule } from './calico-rule.ts';
+import type { Directory } from './directory.ts';
 import { type Fields, fieldsIn, fieldsOf, isTrue, listIn, numberIn, textIn, textsIn } from './fields.ts';
 import {
   labelsOf,
   namespaceLabel,
   namespaceOf,
   namespaceOfOwner,
-  type Owner,
   serviceAccountOfEndpoint,
   serviceAccountOfOwner,
 } from './owner.ts';
@@ -18,18 +18,19 @@ import { selects } from './selects.ts';
 export function calicoPolicy(
   resource: Resource,
   kind: 'NetworkPolicy' | 'GlobalNetworkPolicy',
-  owners: readonly Owner[],
+  directory: Directory,
 ): Policy {
   const spec = fieldsIn(resource, 'spec');
   const namespace = kind === 'NetworkPolicy' ? namespaceOf(resource) : '';
   const rules = (direction: string): Rule[] =>
-    listIn(spec, direction).map((rule) => calicoRule(fieldsOf(rule), namespace, owners));
+    listIn(spec, direction).map((rule) => calicoRule(fieldsOf(rule), namespace, directory));
   const [ingress, egress] = [rules('ingress'), rules('egress')];
   return {
     kind,
     namespace,
     name: resource.metadata.name,
     tier: textIn(spec, 'tier') || 'default',
+    traffic: trafficOf(spec),
     order: numberIn(spec, 'order') ?? Number.POSITIVE_INFINITY,
     governs: governs(textsIn(spec, 'types'), ingress.length, egress.length),
     rules: { ingress, egress },
@@ -37,10 +38,10 @@ export function calicoPolicy(
   };
 }
 
-/** Untracked and pre-DNAT policies are about host endpoints alone. */
-export function isForWorkloads(resource: Resource): boolean {
-  const spec = fieldsIn(resource, 'spec');
-  return !isTrue(spec, 'doNotTrack') && !isTrue(spec, 'preDNAT');
+function trafficOf(spec: Fields): Policy['traffic'] {
+  if (isTrue(spec, 'doNotTrack')) return 'untracked';
+  if (isTrue(spec, 'preDNAT')) return 'pre-dnat';
+  return isTrue(spec, 'applyOnForward') ? 'normal-and-forward' : 'normal';
 }
 
 /** By the length of the lists, for `egress: []` is no egress rule. */

@@ -6,6 +6,7 @@ import { cidrContains, hostCidr, parseCidr } from '../../lib/cidr.ts';
 import { UnsupportedError } from '../../lib/errors.ts';
 import { tryParsePortRange } from '../../lib/ports.ts';
 import { hasPorts, parseProtocol } from '../../lib/protocol.ts';
+import type { Directory } from './directory.ts';
 import { type Fields, fieldsIn, isPresent, listIn, numberIn, textIn, textsIn } from './fields.ts';
 import {
   labelsOf,
@@ -18,6 +19,7 @@ import {
 } from './owner.ts';
 import { hasNamedPort, type OraclePacket, type Rule } from './policy.ts';
 import { selects } from './selects.ts';
+import type { Slice } from './service.ts';
 
 /** One side of a packet. */
 interface End {
@@ -26,15 +28,16 @@ interface End {
   readonly port: number | undefined;
 }
 
+type Side = 'source' | 'destination';
 type Matches<T> = (subject: T) => boolean;
 
 const actions = { Allow: 'allow', Deny: 'deny', Pass: 'pass', Log: 'log' } as const;
 
-/** @param namespace - of its policy; empty for a global one. @throws {UnsupportedError} for services and HTTP. */
-export function calicoRule(rule: Fields, namespace: string, owners: readonly Owner[]): Rule {
+/** @param namespace - of its policy; empty for a global one. @throws {UnsupportedError} for HTTP. */
+export function calicoRule(rule: Fields, namespace: string, directory: Directory): Rule {
   if (isPresent(rule, 'http')) throw new UnsupportedError('cannot judge a rule with http');
-  const source = peer(fieldsIn(rule, 'source'), namespace, owners);
-  const destination = peer(fieldsIn(rule, 'destination'), namespace, owners);
+  const source = peer(fieldsIn(rule, 'source'), 'source', namespace, directory);
+  const destination = peer(fieldsIn(rule, 'destination'), 'destination', namespace, directory);
   return {
     action: actionOf(rule),
     matches: (packet) =>
@@ -70,8 +73,8 @@ function icmpMatches(icmp: Fields, packet: OraclePacket): boolean {
   return type === packet.icmpType && (code === undefined || code === packet.icmpCode);
 }
 
-function peer(fields: Fields, namespace: string, owners: readonly Owner[]): Matches<End> {
-  if (isPresent(fields, 'services')) throw new UnsupportedError('cannot judge a rule with services');
+function peer(fields: Fields, side: Side, namespace: string, { owners, slices }: Directory): Matches<End> {
+  const isOfService = serviceMatches(fields, side, namespace, slices);
   const nets = textsIn(fields, 'nets').map(parseCidr);
   const notNets = textsIn(fields, 'notNets').map(parseCidr);
   const isChosen = chosenOwner(fields, namespace);
@@ -84,12 +87,30 @@ function peer(fields: Fields, namespace: string, owners: readonly Owner[]): Matc
   return (end) => {
     const host = hostCidr(end.address);
     const here = owners.filter((owner) => owns(owner, end.address));
+    if (isOfService && !isOfService(end)) return false;
     if (nets.length > 0 && !nets.some((net) => cidrContains(net, host))) return false;
     if (notNets.some((net) => cidrContains(net, host))) return false;
     if (positive && !here.some(positive)) return false;
     if (!positive && isNot && here.some((owner) => isNot(labelsOf(owner)))) return false;
     return ports(end);
   };
+}
+
+/** As destination an endpoint of the service, port and all; as source one of its addresses. Null: no service is asked. */
+function serviceMatches(
+  fields: Fields,
+  side: Side,
+  namespace: string,
+  slices: readonly Slice[],
+): Matches<End> | null {
+  if (!isPresent(fields, 'services')) return null;
+  const service = fieldsIn(fields, 'services');
+  const home = textIn(service, 'namespace') || namespace;
+  const its = slices.filter((slice) => slice.namespace === home && slice.service === textIn(service, 'name'));
+  const hasPort = (slice: Slice, end: End) =>
+    slice.ports.some(({ protocol, port }) => protocol === end.protocol && port === end.port);
+  return (end) =>
+    its.some((slice) => slice.addresses.includes(end.address) && (side === 'source' || hasPort(slice, end)));
 }
 
 /** Null when the rule says nothing about who it is. */
@@ -132,7 +153,6 @@ function portMatches(port: string, end: End, eligible: readonly Owner[]): boolea
   const range = tryParsePortRange(port);
   if (range) return end.port >= range.first && end.port <= range.last;
   return eligible.some(
-    (owner) =>
-      owner.pod && owns(owner, end.address) && hasNamedPort(owner.pod.ports, port, end.protocol, end.port),
+    (owner) => owns(owner, end.address) && hasNamedPort(owner.ports, port, end.protocol, end.port),
   );
 }

@@ -2,32 +2,52 @@
 /**
  * The policy oracle: what becomes of a packet, said slowly and obviously. The one source of the semantics.
  *
- * Owns:       the order of tiers, policies, rules and profiles, and what each end of a list means.
+ * Owns:       the order of tiers, policies, rules and profiles, what each end of a list means, and which endpoints have a
+ *             say about a packet.
  * Takes in:   every resource of the cluster as users write them, valid, defaults filled in or not; the first packet of a
- *             flow by its addresses.
- * Gives out:  allowed or not, and for each end that is a pod the chain of tier, policy, rule that led to it.
+ *             flow by its addresses; the host on which it is looked at, or none: then both ends are asked wherever they are,
+ *             and no host is between them.
+ * Gives out:  allowed or not, and for each end that is a pod, and each host endpoint on the way, the chain of tier, policy,
+ *             rule that led to it; and whether it would be allowed with every staged policy in force.
  * Invariants: it shares nothing with the calculation graph and the evaluators but addresses and the selector's grammar,
  *             so that it is a second opinion: test/conformance holds them and every data plane to it.
- *             No index, no cache, no cleverness: scans over all there is. An address is at most one pod's.
- *             Workloads only: the node's own traffic, forged sources and encapsulated packets are not its matter.
- * Next:       owner.ts (who an address is), calico-policy.ts and calico-rule.ts, kubernetes-policy.ts.
+ *             No index, no cleverness: scans over all there is. An address is at most one pod's, or a host's.
+ *             Replies, forged sources and link-local traffic are not its matter.
+ * Next:       owner.ts (who an address is), chain.ts (one endpoint's say), host.ts (the stages at a host's links),
+ *             calico-policy.ts and calico-rule.ts, kubernetes-policy.ts, cluster-policy.ts, staged.ts.
  */
-import { assertNever } from '../../lib/errors.ts';
 import type { Resource } from '../types.ts';
-import { calicoPolicy, isForWorkloads } from './calico-policy.ts';
+import { calicoPolicy } from './calico-policy.ts';
+import { type ChainLink, profilesVerdict, type Question, tiersVerdict, type World } from './chain.ts';
+import { clusterPolicy } from './cluster-policy.ts';
+import { type Directory, directoryOf } from './directory.ts';
+import { type HostChain, type HostSettings, hostChains, type OracleHost, type Place } from './host.ts';
 import { kubernetesPolicy } from './kubernetes-policy.ts';
-import { type Owner, ownersOf, owns, type Pod } from './owner.ts';
-import { type Direction, type OraclePacket, type Policy, policyPath, type Rule } from './policy.ts';
-import { type Profile, profilesOf } from './profile.ts';
-import { type Tier, tiersOf } from './tier.ts';
+import { type Owner, owns } from './owner.ts';
+import type { Direction, OraclePacket, Policy } from './policy.ts';
+import { profilesOf } from './profile.ts';
+import { pendingResources } from './staged.ts';
+import { tiersOf } from './tier.ts';
 
 export interface Judgement {
   readonly allowed: boolean;
-  /** Of the pod that sends; null when no pod does, or when it sends to itself. */
+  /** Of the pod that sends; null when no pod does, when it sends to itself, or when a gate came first. */
   readonly egress: Chain | null;
   /** Of the pod that receives; likewise. */
   readonly ingress: Chain | null;
+  /** Of the host's own endpoints, in order, up to one that drops; empty without a host. */
+  readonly host: readonly HostChain[];
+  /** What decided in the place of policy, or after it. */
+  readonly gate: Gate | null;
+  /** With every staged policy put in force. */
+  readonly pending: { readonly allowed: boolean };
 }
+
+/**
+ * `encapsulated`: workloads may not send it, whatever policy says. `icmpv6-to-host`: the link depends on it.
+ * `endpoint-to-host`: policy allowed it, the node's setting does not. `host-to-workload`: never policed.
+ */
+export type Gate = 'encapsulated' | 'icmpv6-to-host' | 'endpoint-to-host' | 'host-to-workload';
 
 export interface Chain {
   /** `namespace/pod`. */
@@ -37,158 +57,134 @@ export interface Chain {
   readonly links: readonly ChainLink[];
 }
 
-export type ChainLink =
-  | {
-      readonly at: 'rule';
-      readonly tier: string;
-      /** `Kind/[namespace/]name`. */
-      readonly policy: string;
-      /** From 0, among the direction's rules as written. */
-      readonly rule: number;
-      readonly action: Rule['action'];
-    }
-  | { readonly at: 'end-of-tier'; readonly tier: string; readonly action: 'deny' | 'pass' }
-  | {
-      readonly at: 'profile-rule';
-      readonly profile: string;
-      readonly rule: number;
-      readonly action: Rule['action'];
-    }
-  | { readonly at: 'missing-profile'; readonly profile: string; readonly action: 'deny' }
-  | { readonly at: 'end-of-profiles'; readonly action: 'deny' };
+type Opinion = Omit<Judgement, 'pending'>;
 
-interface World {
-  readonly owners: readonly Owner[];
-  readonly tiers: readonly Tier[];
-  readonly policies: readonly Policy[];
-  readonly profiles: readonly Profile[];
-}
-
-/** @throws {UnsupportedError} {SelectorError} {InvalidError} when a resource is not valid, or not for workloads alone. */
-export function judge(resources: readonly Resource[], packet: OraclePacket): Judgement {
-  return oracleOf(resources)(packet);
+/** @throws {UnsupportedError} {SelectorError} {InvalidError} when a resource is not valid, or a rule is about HTTP. */
+export function judge(resources: readonly Resource[], packet: OraclePacket, host?: OracleHost): Judgement {
+  return oracleOf(resources, host)(packet);
 }
 
 /** The same for many packets: resources are read once. */
-export function oracleOf(resources: readonly Resource[]): (packet: OraclePacket) => Judgement {
-  const owners = ownersOf(resources);
-  const policies = resources.flatMap((resource) => policyOf(resource, owners, resources) ?? []);
-  const world: World = {
-    owners,
-    policies,
-    tiers: tiersOf(resources, policies),
-    profiles: profilesOf(resources, owners),
-  };
-  return (packet) => judgeIn(world, packet);
-}
-
-function judgeIn(world: World, packet: OraclePacket): Judgement {
-  const pods = world.owners.filter((owner) => owner.pod !== null);
-  const from = pods.find((owner) => owns(owner, packet.from));
-  const to = pods.find((owner) => owns(owner, packet.to));
-  if (from && from === to) return { allowed: true, egress: null, ingress: null };
-  const egress = from ? chainOf(world, from, 'egress', packet) : null;
-  const ingress = to ? chainOf(world, to, 'ingress', packet) : null;
-  return { allowed: egress?.verdict !== 'deny' && ingress?.verdict !== 'deny', egress, ingress };
-}
-
-function policyOf(
-  resource: Resource,
-  owners: readonly Owner[],
+export function oracleOf(
   resources: readonly Resource[],
-): Policy | null {
-  if (resource.kind === 'NetworkPolicy' && resource.apiVersion.startsWith('networking.k8s.io/')) {
-    return kubernetesPolicy(resource, owners, resources);
+  host?: OracleHost,
+): (packet: OraclePacket) => Judgement {
+  const opinion = opinionIn(worldOf(resources), host);
+  let pending: typeof opinion | undefined; // read when it is first asked for: few callers do
+  return (packet) => ({
+    ...opinion(packet),
+    get pending() {
+      pending ??= opinionIn(worldOf(pendingResources(resources)), host);
+      return { allowed: pending(packet).allowed };
+    },
+  });
+}
+
+function worldOf(resources: readonly Resource[]): World {
+  const directory = directoryOf(resources);
+  const policies = resources.flatMap((resource) => policyOf(resource, directory) ?? []);
+  return {
+    owners: directory.owners,
+    tiers: tiersOf(resources, policies),
+    profiles: profilesOf(resources, directory),
+  };
+}
+
+/** Staged ones are none. */
+function policyOf(resource: Resource, directory: Directory): Policy | null {
+  switch (resource.kind) {
+    case 'NetworkPolicy':
+      return resource.apiVersion.startsWith('networking.k8s.io/')
+        ? kubernetesPolicy(resource, directory)
+        : calicoPolicy(resource, resource.kind, directory);
+    case 'GlobalNetworkPolicy':
+      return calicoPolicy(resource, resource.kind, directory);
+    case 'ClusterNetworkPolicy':
+      return clusterPolicy(resource, directory);
+    default:
+      return null;
   }
-  if (resource.kind !== 'NetworkPolicy' && resource.kind !== 'GlobalNetworkPolicy') return null;
-  return isForWorkloads(resource) ? calicoPolicy(resource, resource.kind, owners) : null;
+}
+
+function opinionIn(world: World, host: OracleHost | undefined): (packet: OraclePacket) => Opinion {
+  return (packet) => {
+    const ends = endsOf(world, packet, host);
+    if (ends.from && ends.from === ends.to) return withoutSay;
+    return host ? atHost(world, host, ends, packet) : betweenPods(world, ends, packet);
+  };
+}
+
+/** Who sends and who receives, where that is a pod; at a host, one of its own. */
+interface Ends {
+  readonly from: Owner | null;
+  readonly to: Owner | null;
+}
+
+function endsOf(world: World, { from, to }: OraclePacket, host: OracleHost | undefined): Ends {
+  const pods = world.owners.filter(({ pod }) => pod && (!host || pod.node === host.node));
+  const podAt = (address: OraclePacket['from']) => pods.find((owner) => owns(owner, address)) ?? null;
+  return { from: podAt(from), to: podAt(to) };
+}
+
+const withoutSay: Opinion = { allowed: true, egress: null, ingress: null, host: [], gate: null };
+
+/** Each says its word, whatever the other does. */
+function betweenPods(world: World, { from, to }: Ends, packet: OraclePacket): Opinion {
+  const egress = from && chainOf(world, from, 'egress', packet);
+  const ingress = to && chainOf(world, to, 'ingress', packet);
+  const allowed = egress?.verdict !== 'deny' && ingress?.verdict !== 'deny';
+  return { ...withoutSay, allowed, egress, ingress };
+}
+
+function atHost(world: World, host: OracleHost, ends: Ends, packet: OraclePacket): Opinion {
+  const places = placesOf(host, ends, packet);
+  const gate = gateBeforePolicy(host.settings, places, packet);
+  if (gate) return { ...withoutSay, allowed: gate !== 'encapsulated', gate };
+  const pods = betweenPods(world, ends, packet);
+  const chains = hostChains(world, host, places, packet);
+  const allowed = pods.allowed && chains.every((chain) => chain.verdict !== 'deny');
+  const [from, to] = places;
+  const isClosed = from === 'workload' && to === 'host' && host.settings.endpointToHost === 'drop';
+  if (allowed && isClosed) return { ...pods, allowed: false, host: chains, gate: 'endpoint-to-host' };
+  return { ...pods, allowed, host: chains };
+}
+
+function placesOf(host: OracleHost, ends: Ends, packet: OraclePacket): readonly [Place, Place] {
+  const own = [...host.interfaces.values()].flat();
+  const placeOf = (end: 'from' | 'to'): Place => {
+    if (ends[end]) return 'workload';
+    return own.includes(packet[end]) ? 'host' : 'beyond';
+  };
+  return [placeOf('from'), placeOf('to')];
+}
+
+/** Multicast listener reports, router and neighbour discovery: RFC 2710, RFC 4861, RFC 3810. */
+const icmpv6ToHost: readonly number[] = [130, 131, 132, 133, 135, 136, 143];
+
+function gateBeforePolicy(
+  settings: HostSettings,
+  [from, to]: readonly [Place, Place],
+  packet: OraclePacket,
+): Gate | null {
+  if (from === 'host' && to === 'workload') return 'host-to-workload';
+  if (from !== 'workload') return null;
+  if (isEncapsulated(settings, packet)) return 'encapsulated';
+  const { protocol, icmpType = -1 } = packet;
+  return to === 'host' && protocol === 58 && icmpv6ToHost.includes(icmpType) ? 'icmpv6-to-host' : null;
+}
+
+/** What only the fabric may send: VXLAN by UDP, and IP in IP (protocol 4). */
+function isEncapsulated(settings: HostSettings, { protocol, dstPort }: OraclePacket): boolean {
+  const { vxlanFromWorkloads, ipipFromWorkloads, vxlanPort } = settings;
+  if (protocol === 4) return !ipipFromWorkloads;
+  return protocol === 17 && dstPort === vxlanPort && !vxlanFromWorkloads;
 }
 
 function chainOf(world: World, endpoint: Owner, direction: Direction, packet: OraclePacket): Chain {
-  const pod = endpoint.pod;
+  const { pod } = endpoint;
   if (!pod) throw new TypeError(`${endpoint.name} is no pod`);
   const links: ChainLink[] = [];
-  const verdict =
-    tiersVerdict(world, endpoint, direction, packet, links) ??
-    profilesVerdict(world, pod, direction, packet, links);
+  const question: Question = { endpoint, stage: 'normal', direction, packet, links };
+  const verdict = tiersVerdict(world.tiers, question) ?? profilesVerdict(world.profiles, question);
   return { pod: `${pod.namespace}/${pod.name}`, verdict, links };
-}
-
-/** Null when every tier passed. */
-function tiersVerdict(
-  world: World,
-  endpoint: Owner,
-  direction: Direction,
-  packet: OraclePacket,
-  links: ChainLink[],
-): 'allow' | 'deny' | null {
-  for (const tier of world.tiers) {
-    const policies = tier.policies.filter((policy) => policy.governs[direction] && policy.selects(endpoint));
-    if (policies.length === 0) continue; // no say in it, whatever its default action
-    const verdict = tierVerdict(tier, policies, direction, packet, links);
-    if (verdict !== 'pass') return verdict;
-  }
-  return null;
-}
-
-function tierVerdict(
-  tier: Tier,
-  policies: readonly Policy[],
-  direction: Direction,
-  packet: OraclePacket,
-  links: ChainLink[],
-): 'allow' | 'deny' | 'pass' {
-  for (const policy of policies) {
-    const decided = firstDecision(policy.rules[direction], packet, (rule, action) =>
-      links.push({ at: 'rule', tier: tier.name, policy: policyPath(policy), rule, action }),
-    );
-    if (decided) return decided;
-  }
-  links.push({ at: 'end-of-tier', tier: tier.name, action: tier.defaultAction });
-  return tier.defaultAction;
-}
-
-function profilesVerdict(
-  world: World,
-  pod: Pod,
-  direction: Direction,
-  packet: OraclePacket,
-  links: ChainLink[],
-): 'allow' | 'deny' {
-  for (const name of pod.profiles) {
-    const profile = world.profiles.find((candidate) => candidate.name === name);
-    if (!profile) {
-      links.push({ at: 'missing-profile', profile: name, action: 'deny' });
-      return 'deny';
-    }
-    const decided = firstDecision(profile.rules[direction], packet, (rule, action) =>
-      links.push({ at: 'profile-rule', profile: name, rule, action }),
-    );
-    if (decided === 'allow' || decided === 'deny') return decided; // pass: there is no tier to pass to but the next profile
-  }
-  links.push({ at: 'end-of-profiles', action: 'deny' });
-  return 'deny';
-}
-
-/** The first rule that matches decides, unless it only logs. */
-function firstDecision(
-  rules: readonly Rule[],
-  packet: OraclePacket,
-  onMatch: (rule: number, action: Rule['action']) => void,
-): 'allow' | 'deny' | 'pass' | null {
-  for (const [index, rule] of rules.entries()) {
-    if (!rule.matches(packet)) continue;
-    onMatch(index, rule.action);
-    switch (rule.action) {
-      case 'allow':
-      case 'deny':
-      case 'pass':
-        return rule.action;
-      case 'log':
-        break;
-      default:
-        assertNever(rule.action);
-    }
-  }
-  return null;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Who an address belongs to: pods and network sets, with the labels that selectors see.
+ * Who an address belongs to: pods, host endpoints and network sets, with the labels that selectors see.
  *
  * One address may have any number of owners: a pod and every network set around it.
  */
@@ -24,12 +24,17 @@ import {
 import type { Subject } from './selects.ts';
 
 export interface Owner {
-  /** For people: `Pod/default/web`, `NetworkSet/default/db`, `GlobalNetworkSet/dns`. */
+  /** For people: `Pod/default/web`, `HostEndpoint/n1-eth0`, `NetworkSet/default/db`, `GlobalNetworkSet/dns`. */
   readonly name: string;
   /** Its own and what it inherits from its profiles, under the names that selectors use. */
   readonly labels: ReadonlyMap<string, string>;
   readonly nets: readonly Cidr[];
+  /** Sets have neither ports nor profiles of their own. */
+  readonly ports: readonly NamedPort[];
+  /** In order of evaluation. */
+  readonly profiles: readonly string[];
   readonly pod: Pod | null;
+  readonly host: HostInterface | null;
 }
 
 /** A pod that has an endpoint. */
@@ -38,9 +43,15 @@ export interface Pod {
   readonly name: string;
   /** As its author wrote them: what Kubernetes' own policies see. */
   readonly ownLabels: ReadonlyMap<string, string>;
-  readonly ports: readonly NamedPort[];
-  /** In order of evaluation. */
-  readonly profiles: readonly string[];
+  readonly node: string;
+}
+
+/** A HostEndpoint: which of a node's links it is about. Its expectedIPs are its owner's nets. */
+export interface HostInterface {
+  readonly name: string;
+  readonly node: string;
+  /** Empty: the one that has an expected address. `*`: every one that has no endpoint of its own. */
+  readonly ifName: string;
 }
 
 export interface NamedPort {
@@ -58,6 +69,8 @@ const nameLabel = 'projectcalico.org/name';
 const defaultNamespace = 'default';
 /** Kubernetes gives it to every pod that names none. */
 const defaultAccount = 'default';
+/** Open both ways; nobody can store another of that name. */
+export const builtinProfile = 'projectcalico-default-allow';
 
 export function namespaceOf(resource: Resource): string {
   return resource.metadata.namespace || defaultNamespace;
@@ -92,6 +105,8 @@ export function serviceAccountOfEndpoint(owner: Owner): Subject {
   return { ...serviceAccountOfOwner(owner), all: owner.labels.has(serviceAccountLabel) };
 }
 
+const noEndpoint = { ports: [], profiles: [], pod: null, host: null } as const;
+
 function ownerOf(resource: Resource, all: readonly Resource[]): Owner | null {
   switch (resource.kind) {
     case 'Pod':
@@ -103,8 +118,10 @@ function ownerOf(resource: Resource, all: readonly Resource[]): Owner | null {
         name: `GlobalNetworkSet/${resource.metadata.name}`,
         labels: labelsIn(resource.metadata, 'labels'),
         nets: netsOf(resource),
-        pod: null,
+        ...noEndpoint,
       };
+    case 'HostEndpoint':
+      return hostOwner(resource, all);
     default:
       return null;
   }
@@ -124,15 +141,33 @@ function podOwner(resource: Resource, all: readonly Resource[]): Owner {
   const free = [...own].filter(([key]) => !reservedPrefixes.some((prefix) => key.startsWith(prefix)));
   const profiles = [`kns.${namespace}`, `ksa.${namespace}.${account}`];
   const labels = new Map([
-    ...profiles.toReversed().flatMap((profile) => [...labelsOfProfile(profile, all)]), // the first wins
+    ...inheritedLabels(profiles, all),
     ...free,
     [namespaceLabel, namespace],
     [orchestratorLabel, 'k8s'],
     [serviceAccountLabel, account],
   ]);
   const { name } = resource.metadata;
-  const pod: Pod = { namespace, name, ownLabels: own, ports: portsOf(resource), profiles };
-  return { name: `Pod/${namespace}/${name}`, labels, nets: podAddresses(resource), pod };
+  const pod: Pod = { namespace, name, ownLabels: own, node: textIn(fieldsIn(resource, 'spec'), 'nodeName') };
+  const ports = portsOf(resource);
+  const nets = podAddresses(resource);
+  return { name: `Pod/${namespace}/${name}`, labels, nets, ports, profiles, pod, host: null };
+}
+
+function hostOwner(resource: Resource, all: readonly Resource[]): Owner {
+  const spec = fieldsIn(resource, 'spec');
+  const { name } = resource.metadata;
+  const profiles = textsIn(spec, 'profiles');
+  const ports = listIn(spec, 'ports').map(fieldsOf);
+  return {
+    name: `HostEndpoint/${name}`,
+    labels: new Map([...inheritedLabels(profiles, all), ...labelsIn(resource.metadata, 'labels')]),
+    nets: addressNets(textsIn(spec, 'expectedIPs')),
+    ports: ports.flatMap((port) => namedPort(port, 'port')),
+    profiles,
+    pod: null,
+    host: { name, node: textIn(spec, 'node'), ifName: textIn(spec, 'interfaceName') },
+  };
 }
 
 function namespacedSet(resource: Resource, all: readonly Resource[]): Owner {
@@ -146,12 +181,18 @@ function namespacedSet(resource: Resource, all: readonly Resource[]): Owner {
     name: `NetworkSet/${namespace}/${resource.metadata.name}`,
     labels,
     nets: netsOf(resource),
-    pod: null,
+    ...noEndpoint,
   };
+}
+
+/** The first profile that has a label gives it. */
+function inheritedLabels(profiles: readonly string[], all: readonly Resource[]): [string, string][] {
+  return profiles.toReversed().flatMap((profile) => [...labelsOfProfile(profile, all)]);
 }
 
 /** Of the namespace or service account that the profile follows from, else of the stored profile. */
 function labelsOfProfile(profile: string, all: readonly Resource[]): ReadonlyMap<string, string> {
+  if (profile === builtinProfile) return new Map();
   const stored = (kind: string, name: string) =>
     all.find((resource) => resource.kind === kind && profile === name.replace('*', nameWithin(resource)));
   const namespace = stored('Namespace', 'kns.*');
@@ -175,7 +216,10 @@ function prefixed(prefix: string, resource: Resource): ReadonlyMap<string, strin
 function podAddresses(pod: Resource): Cidr[] {
   const status = fieldsIn(pod, 'status');
   const several = listIn(status, 'podIPs').map((item) => textIn(fieldsOf(item), 'ip'));
-  const texts = several.length > 0 ? several : [textIn(status, 'podIP')];
+  return addressNets(several.length > 0 ? several : [textIn(status, 'podIP')]);
+}
+
+function addressNets(texts: readonly string[]): Cidr[] {
   return texts.flatMap((text) => {
     const address = tryParseAddress(text);
     return address ? [hostCidr(address)] : [];
@@ -188,12 +232,13 @@ function netsOf(set: Resource): Cidr[] {
 
 function portsOf(pod: Resource): NamedPort[] {
   const containers = listIn(fieldsIn(pod, 'spec'), 'containers').map(fieldsOf);
-  return containers.flatMap((container) => listIn(container, 'ports').map(fieldsOf).flatMap(namedPort));
+  const ports = containers.flatMap((container) => listIn(container, 'ports').map(fieldsOf));
+  return ports.flatMap((port) => namedPort(port, 'containerPort'));
 }
 
-function namedPort(port: Fields): NamedPort[] {
-  const name = textIn(port, 'name');
-  const number = numberIn(port, 'containerPort');
-  const protocol = parseProtocol(textIn(port, 'protocol') || 'TCP');
-  return name && number !== undefined ? [{ name, protocol, port: number }] : [];
+function namedPort(row: Fields, numberField: 'containerPort' | 'port'): NamedPort[] {
+  const name = textIn(row, 'name');
+  const port = numberIn(row, numberField);
+  const protocol = parseProtocol(numberIn(row, 'protocol') ?? (textIn(row, 'protocol') || 'TCP'));
+  return name && port !== undefined ? [{ name, protocol, port }] : [];
 }

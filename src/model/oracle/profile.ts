@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Profiles: what befalls a pod's traffic that no tier decided. */
+/** Profiles: what befalls an endpoint's traffic that no tier decided. */
 import type { Resource } from '../types.ts';
 import { calicoRule } from './calico-rule.ts';
+import type { Directory } from './directory.ts';
 import { fieldsIn, fieldsOf, listIn } from './fields.ts';
-import { namespaceOf, type Owner } from './owner.ts';
+import { builtinProfile, namespaceOf } from './owner.ts';
 import type { Direction, Rule } from './policy.ts';
 
 export interface Profile {
@@ -13,25 +14,28 @@ export interface Profile {
 
 const allowAll: Rule = { action: 'allow', matches: () => true };
 
-/** Those that follow from namespaces and service accounts come before stored ones of the same name. */
-export function profilesOf(resources: readonly Resource[], owners: readonly Owner[]): Profile[] {
+const openBothWays = { ingress: [allowAll], egress: [allowAll] } as const;
+const defaultAllow: Profile = { name: builtinProfile, rules: openBothWays };
+
+/** Those built in or that follow from namespaces and service accounts come before stored ones of the same name. */
+export function profilesOf(resources: readonly Resource[], directory: Directory): Profile[] {
   const derived = resources.flatMap(derivedProfile);
-  return [...derived, ...resources.flatMap((resource) => storedProfile(resource, owners))];
+  return [defaultAllow, ...derived, ...resources.flatMap((resource) => storedProfile(resource, directory))];
 }
 
 function derivedProfile(resource: Resource): Profile[] {
   const { name } = resource.metadata;
   if (resource.kind === 'Namespace') {
-    return [{ name: `kns.${name}`, rules: { ingress: [allowAll], egress: [allowAll] } }];
+    return [{ name: `kns.${name}`, rules: openBothWays }];
   }
   if (resource.kind !== 'ServiceAccount') return [];
   return [{ name: `ksa.${namespaceOf(resource)}.${name}`, rules: { ingress: [], egress: [] } }];
 }
 
-function storedProfile(resource: Resource, owners: readonly Owner[]): Profile[] {
+function storedProfile(resource: Resource, directory: Directory): Profile[] {
   if (resource.kind !== 'Profile') return [];
   const spec = fieldsIn(resource, 'spec');
   const rules = (direction: Direction) =>
-    listIn(spec, direction).map((rule) => calicoRule(fieldsOf(rule), '', owners));
+    listIn(spec, direction).map((rule) => calicoRule(fieldsOf(rule), '', directory));
   return [{ name: resource.metadata.name, rules: { ingress: rules('ingress'), egress: rules('egress') } }];
 }
