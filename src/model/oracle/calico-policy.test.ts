@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  allow,
   allowed,
   ask,
   core,
@@ -11,6 +12,7 @@ import {
   knp,
   np,
   pod,
+  tier,
   toB,
   told,
 } from '../../../test/support/oracle-cluster.ts';
@@ -100,4 +102,51 @@ test('oracle: 2.8 label name-spaces: pods may not carry inherited labels themsel
   assert.ok(!hit('has(pcns.team) || has(pcsa.role)'));
   assert.ok(hit("projectcalico.org/namespace == 'red'"));
   assert.ok(hit("pcns.projectcalico.org/name == 'red' && pcns.x == '1'"));
+});
+
+test('oracle: 0.3, 2.10 OpenStack: without tier, types and order: default tier, types by their rules, last', () => {
+  for (const bare of [{}, { tier: '' }, { tier: null, order: null, types: null }, { types: [] }]) {
+    const stored = gnp('z', { selector: "app == 'b'", ...bare, ingress: [allow] });
+    const before = gnp('a', toB({ order: 1e9, ingress: [{ action: 'Log' }] }));
+    assert.deepEqual(
+      told(ask([stored, before], 'a', 'b').ingress),
+      ['default/GlobalNetworkPolicy/a[0] log', 'default/GlobalNetworkPolicy/z[0] allow'],
+      JSON.stringify(bare),
+    );
+    assert.deepEqual(told(ask([stored], 'b', 'a').egress), ['kns.red[0] allow']);
+  }
+  const both = np('red', 'p', { selector: "app == 'b'", ingress: [allow], egress: [deny] });
+  assert.ok(allowed([both], 'a', 'b') && !allowed([both], 'b', 'a'));
+});
+
+test('oracle: 2.9.8: identity is kind, namespace and name; the tier is an attribute', () => {
+  const early = tier('early', 1, 'Pass');
+  const same = [
+    np('red', 'p', toB({ tier: 'early' })),
+    gnp('p', toB({})),
+    knp('red', 'p', { podSelector: {} }),
+  ];
+  assert.deepEqual(told(ask([early, ...same], 'a', 'b').ingress), [
+    'end of early pass',
+    'end of default deny',
+  ]);
+});
+
+test('oracle: 2.2 namespaceSelector, 2.9.1: of global policies: all() has a namespace', () => {
+  const select = (spec: Json) =>
+    ['a', 'b', 'c'].filter((to) => !allowed([gnp('p', { types: ['Ingress'], ...spec })], 'out', to));
+  assert.deepEqual(select({ namespaceSelector: "all() && team == 'y'" }), ['c']);
+  assert.deepEqual(select({ namespaceSelector: 'global()' }), []);
+  assert.deepEqual(select({ namespaceSelector: "projectcalico.org/name == 'red'", selector: '!has(x)' }), [
+    'a',
+    'b',
+  ]);
+  assert.deepEqual(select({ serviceAccountSelector: "projectcalico.org/name == 'default'" }), [
+    'a',
+    'b',
+    'c',
+  ]);
+  assert.deepEqual(select({ serviceAccountSelector: 'all()' }), ['a', 'b', 'c']);
+  const own = np('red', 'p', { serviceAccountSelector: "role == 'plain'", types: ['Ingress'] });
+  assert.ok(!allowed([own], 'out', 'b') && allowed([own], 'out', 'c'));
 });

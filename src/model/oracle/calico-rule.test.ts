@@ -9,6 +9,7 @@ import {
   gnp,
   type Json,
   np,
+  pod,
   type Sent,
   toB,
 } from '../../../test/support/oracle-cluster.ts';
@@ -183,18 +184,124 @@ test('oracle: 2.2 Rule checks: named ports may stand without protocol: a packet 
   assert.ok(to({ notPorts: ['dns'] }, { protocol: 253 }));
 });
 
-test('oracle: 2.2 Rule: protocols by name and number, notProtocol, ICMP type and code, ipVersion', () => {
-  const rule = (fields: Json, sent: Sent, from = 'a', to = 'b') =>
-    allowed([gnp('p', toB({ ingress: [{ action: 'Allow', ...fields }] }))], from, to, sent);
-  assert.ok(rule({ protocol: 'udp' }, { protocol: 17 }));
-  assert.ok(rule({ protocol: 253 }, { protocol: 253 }) && !rule({ protocol: 253 }, { protocol: 254 }));
-  assert.ok(!rule({ notProtocol: 'TCP' }, {}) && rule({ notProtocol: 6 }, { protocol: 17 }));
-  assert.ok(rule({ protocol: 'ICMP', icmp: { type: 8 } }, { icmp: [8, 3] }));
-  assert.ok(!rule({ protocol: 'ICMP', icmp: { type: 8, code: 0 } }, { icmp: [8, 3] }));
-  assert.ok(!rule({ protocol: 'ICMP', notICMP: { type: 8, code: 3 } }, { icmp: [8, 3] }));
-  assert.ok(rule({ protocol: 'ICMP', notICMP: { type: 8, code: 3 } }, { icmp: [8, 0] }));
-  assert.ok(!rule({ protocol: 'ICMP' }, { protocol: 58, icmp: [128, 0] }, 'fd00::1', 'fd00::2'));
-  assert.ok(rule({ ipVersion: 6 }, {}, 'fd00::1', 'fd00::2') && !rule({ ipVersion: 6 }, {}));
+/** What of a packet the rows of 2.2 can tell apart; every one goes from pod `a` to pod `b`. */
+const packets: { readonly [name: string]: Sent & { readonly v6?: true } } = {
+  tcp: {},
+  tcp443: { port: 443 },
+  tcpLow: { srcPort: 1000 },
+  tcp6: { v6: true },
+  udp: { protocol: 17 },
+  sctp: { protocol: 132 },
+  ping: { icmp: [8, 0] },
+  ping3: { icmp: [8, 3] },
+  stamp: { icmp: [13, 0] },
+  ping6: { protocol: 58, icmp: [128, 0], v6: true },
+  odd: { protocol: 253 },
+};
+
+function matched(rule: Json): string {
+  const policy = gnp('p', toB({ ingress: [{ action: 'Allow', ...rule }] }));
+  const hits = Object.entries(packets).filter(([, { v6, ...sent }]) =>
+    v6 ? allowed([policy], 'fd00::1', 'fd00::2', sent) : allowed([policy], 'a', 'b', sent),
+  );
+  return hits.map(([name]) => name).join(' ');
+}
+
+const all = 'tcp tcp443 tcpLow tcp6 udp sctp ping ping3 stamp ping6 odd';
+const allBut = (...names: readonly string[]) =>
+  all
+    .split(' ')
+    .filter((name) => !names.includes(name))
+    .join(' ');
+const tcp = 'tcp tcp443 tcpLow tcp6';
+
+const ruleRows: readonly (readonly [row: string, rule: Json, matches: string])[] = [
+  ['action', {}, all],
+  ['ipVersion', { ipVersion: 4 }, allBut('tcp6', 'ping6')],
+  ['ipVersion', { ipVersion: 6 }, 'tcp6 ping6'],
+  ['protocol', { protocol: 'TCP' }, tcp],
+  ['protocol', { protocol: 'tcp' }, tcp],
+  ['protocol', { protocol: 6 }, tcp],
+  ['protocol', { protocol: 253 }, 'odd'],
+  ['protocol', { protocol: 'ICMP' }, 'ping ping3 stamp'],
+  ['protocol', { protocol: 'ICMPv6' }, 'ping6'],
+  ['protocol', { protocol: 'UDPLite' }, ''],
+  ['notProtocol', { notProtocol: 'udp' }, allBut('udp')],
+  ['notProtocol', { notProtocol: 6, protocol: 'TCP' }, ''],
+  ['icmp', { protocol: 'ICMP', icmp: {} }, 'ping ping3 stamp'],
+  ['icmp', { protocol: 'ICMP', icmp: { type: 8 } }, 'ping ping3'],
+  ['icmp', { protocol: 'ICMP', icmp: { type: 8, code: 0 } }, 'ping'],
+  ['icmp', { protocol: 'ICMPv6', icmp: { type: 128 } }, 'ping6'],
+  ['notICMP', { protocol: 'ICMP', notICMP: { type: 8 } }, 'stamp'],
+  ['notICMP', { protocol: 'ICMP', notICMP: { type: 8, code: 3 } }, 'ping stamp'],
+  ['notICMP', { protocol: 'ICMP', icmp: { type: 8 }, notICMP: { type: 8, code: 3 } }, 'ping'],
+  ['metadata.annotations', { metadata: { annotations: { why: 'so' } } }, all],
+  ['nets', { source: { nets: ['10.0.0.0/30'] } }, allBut('tcp6', 'ping6')],
+  ['nets', { destination: { nets: ['fd00::2/128', 'fd00::9/128'] } }, 'tcp6 ping6'],
+  ['nets', { source: { nets: [] } }, all],
+  ['notNets', { source: { notNets: ['10.0.0.1/32'] } }, 'tcp6 ping6'],
+  ['notNets', { source: { notNets: ['10.9.9.9/32', 'fd00::/64'] } }, allBut('tcp6', 'ping6')],
+  ['selector', { source: { selector: "app == 'a'" } }, all],
+  ['selector', { destination: { selector: "app == 'a'" } }, ''],
+  ['selector', { source: { selector: '' } }, all],
+  ['notSelector', { source: { notSelector: "app == 'a'" } }, ''],
+  ['notSelector', { destination: { notSelector: "app == 'a'" } }, all],
+  ['namespaceSelector', { source: { namespaceSelector: "team == 'x'" } }, all],
+  ['namespaceSelector', { source: { namespaceSelector: "team == 'y'" } }, ''],
+  ['services', { source: { services: { name: 's', namespace: 'red' } } }, ''],
+  ['ports', { protocol: 'TCP', destination: { ports: [80] } }, 'tcp tcpLow tcp6'],
+  ['ports', { protocol: 'TCP', destination: { ports: ['81:443', 9] } }, 'tcp443'],
+  ['ports', { protocol: 'TCP', source: { ports: ['1:1024'] } }, 'tcpLow'],
+  ['ports', { destination: { ports: ['web'] } }, 'tcp tcpLow tcp6'],
+  ['ports', { protocol: 'UDP', destination: { ports: ['web'] } }, ''],
+  ['ports', { protocol: 'TCP', destination: { ports: ['web', 443] } }, tcp],
+  ['notPorts', { protocol: 'TCP', destination: { notPorts: [443] } }, 'tcp tcpLow tcp6'],
+  ['notPorts', { destination: { notPorts: ['web'] } }, allBut('tcp', 'tcpLow', 'tcp6')],
+  ['notPorts', { protocol: 'TCP', destination: { ports: ['1:1024'], notPorts: ['web'] } }, 'tcp443'],
+  ['serviceAccounts', { source: { serviceAccounts: { names: ['default'] } } }, all],
+  ['serviceAccounts', { source: { serviceAccounts: { selector: "role == 'other'" } } }, ''],
+];
+
+for (const [row, rules] of Map.groupBy(ruleRows, ([row]) => row)) {
+  test(`oracle: 2.2 Rule: ${row}`, () => {
+    for (const [, rule, matches] of rules) assert.equal(matched(rule), matches, JSON.stringify(rule));
+  });
+}
+
+test('oracle: 2.10 IPv4/IPv6: a rule with nets of one family never holds in the other', () => {
+  const open = (rule: Json) =>
+    matched(rule)
+      .split(' ')
+      .filter((name) => name.endsWith('6'));
+  assert.deepEqual(open({ source: { nets: ['0.0.0.0/0'] } }), []);
+  assert.deepEqual(open({ source: { nets: ['::/0'] } }), ['tcp6', 'ping6']);
+  assert.deepEqual(
+    open({ destination: { notNets: ['0.0.0.0/1'] } }),
+    ['tcp6', 'ping6'],
+    'but misses it always',
+  );
+});
+
+test('oracle: 2.9.6, 4.1: named ports are by protocol as much as by number', () => {
+  const ports = [
+    { name: 'sig', containerPort: 9, protocol: 'SCTP' },
+    { name: 'sig', containerPort: 10 },
+  ];
+  const both = pod('red', 'd', '9', { labels: { app: 'd' }, containers: [{ ports }] });
+  const policy = gnp('p', {
+    selector: "app == 'd'",
+    ingress: [{ ...allow, destination: { ports: ['sig'] } }],
+  });
+  const open = (sent: Sent) => allowed([both, policy], 'a', '10.0.0.9', sent);
+  assert.ok(open({ protocol: 132, port: 9 }) && open({ port: 10 }));
+  assert.ok(!open({ port: 9 }) && !open({ protocol: 132, port: 10 }) && !open({ protocol: 17, port: 9 }));
+});
+
+test('oracle: 4.1: an address of a pod in the host’s network is nobody’s', () => {
+  const host = pod('red', 'd', '9', { labels: { app: 'd' }, hostNetwork: true });
+  const policy = (source: Json) => gnp('p', toB({ ingress: [{ ...allow, source }] }));
+  assert.ok(!allowed([host, policy({ selector: "app == 'd'" })], '10.0.0.9', 'b'));
+  assert.ok(allowed([host, policy({ notSelector: "app == 'd'" })], '10.0.0.9', 'b'));
 });
 
 test('oracle: 2.2 http: what it cannot judge is an error, not an answer', () => {
