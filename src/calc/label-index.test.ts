@@ -32,44 +32,54 @@ type Change =
   | { do: 'selector'; key: string; text: string }
   | { do: 'no selector'; key: string }
   | { do: 'profile'; name: string; labels: Labels | null };
-const change: fc.Arbitrary<Change> = fc.oneof(
-  fc.record({ do: fc.constant('item' as const), item, labels, profiles }),
-  fc.record({ do: fc.constant('no item' as const), item }),
-  fc.record({ do: fc.constant('selector' as const), key, text: texts }),
-  fc.record({ do: fc.constant('no selector' as const), key }),
-  fc.record({
-    do: fc.constant('profile' as const),
-    name: fc.constantFrom('p', 'q'),
-    labels: fc.option(labels),
-  }),
-);
+function changesOf(labels: fc.Arbitrary<Labels>, texts: fc.Arbitrary<string>): fc.Arbitrary<Change> {
+  return fc.oneof(
+    fc.record({ do: fc.constant('item' as const), item, labels, profiles }),
+    fc.record({ do: fc.constant('no item' as const), item }),
+    fc.record({ do: fc.constant('selector' as const), key, text: texts }),
+    fc.record({ do: fc.constant('no selector' as const), key }),
+    fc.record({
+      do: fc.constant('profile' as const),
+      name: fc.constantFrom('p', 'q'),
+      labels: fc.option(labels),
+    }),
+  );
+}
 
 test('after every change the matches told are those of a full comparison', () => {
-  fc.assert(
-    fc.property(fc.array(change, { maxLength: 30 }), (changes) => {
-      const told = new Set<string>();
-      const index = new LabelIndex({
-        onMatch: (selector, it) => assert.ok(!told.has(`${selector} ${it}`) && told.add(`${selector} ${it}`)),
-        onUnmatch: (selector, it) => assert.ok(told.delete(`${selector} ${it}`)),
-      });
-      const naive = new NaiveIndex();
-      for (const it of changes) {
-        if (it.do === 'selector' && naive.selectors.has(it.key)) continue;
-        naive.apply(it);
-        apply(index, it);
-        assert.deepEqual([...told].sort(), naive.matches());
-        for (const name of naive.items.keys()) {
-          const matching = [...index.selectorsOf(name)].map((selector) => `${selector} ${name}`);
-          assert.deepEqual(
-            matching.sort(),
-            naive.matches().filter((match) => match.endsWith(` ${name}`)),
-          );
-        }
-      }
-    }),
-    { numRuns: 400 },
-  );
+  const changes = fc.array(changesOf(labels, texts), { maxLength: 30 });
+  fc.assert(fc.property(changes, assertTold), { numRuns: 400 });
 });
+
+test('labels that are asked about for a while only, dozens of them', () => {
+  const name = fc.nat(39).map((i) => `l${i}`);
+  const many = fc.dictionary(name, fc.constantFrom('1', '2'), { maxKeys: 8 });
+  const asking = fc.tuple(name, name).map(([a, b]) => `has(${a}) || ${b} == "1"`);
+  const changes = fc.array(changesOf(many, asking), { minLength: 100, maxLength: 200, size: 'max' });
+  fc.assert(fc.property(changes, assertTold), { numRuns: 40 });
+});
+
+function assertTold(changes: readonly Change[]): void {
+  const told = new Set<string>();
+  const index = new LabelIndex({
+    onMatch: (selector, it) => assert.ok(!told.has(`${selector} ${it}`) && told.add(`${selector} ${it}`)),
+    onUnmatch: (selector, it) => assert.ok(told.delete(`${selector} ${it}`)),
+  });
+  const naive = new NaiveIndex();
+  for (const it of changes) {
+    if (it.do === 'selector' && naive.selectors.has(it.key)) continue;
+    naive.apply(it);
+    apply(index, it);
+    assert.deepEqual([...told].sort(), naive.matches());
+    for (const name of naive.items.keys()) {
+      const matching = [...index.selectorsOf(name)].map((selector) => `${selector} ${name}`);
+      assert.deepEqual(
+        matching.sort(),
+        naive.matches().filter((match) => match.endsWith(` ${name}`)),
+      );
+    }
+  }
+}
 
 function apply(index: LabelIndex, it: Change): void {
   if (it.do === 'item') index.setItem(it.item, it.labels, it.profiles);
@@ -109,11 +119,12 @@ test('neither a new endpoint meets all selectors, nor a new selector all endpoin
   let evaluated = 0;
   const counted = (text: string): LabelSelector => {
     const selector = compiled(text);
-    const matches = (it: Labels) => {
+    const matches: LabelSelector['matches'] = (it) => {
       evaluated++;
       return selector.matches(it);
     };
-    return { id: selector.id, canonical: selector.canonical, restrictions: selector.restrictions, matches };
+    const { id, canonical, labels, restrictions } = selector;
+    return { id, canonical, labels, restrictions, matches };
   };
   const index = new LabelIndex({ onMatch: () => {}, onUnmatch: () => {} });
   const own = (i: number) => ({ orchestrator: 'k8s', namespace: `n${i}` });

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { LabelClass, Labels } from './label-class.ts';
-import { Multimap } from './multimap.ts';
+import type { AskedLabel, LabelClass } from './label-class.ts';
 import type { LabelSelector, Restriction } from './selectors.ts';
+import { SmallSet } from './small-set.ts';
 
 /** One registered selector; several may have the same text. */
 export interface SelectorEntry {
   readonly key: string;
   readonly selector: LabelSelector;
   /** The classes that match. */
-  readonly classes: Set<LabelClass>;
+  readonly classes: SmallSet<LabelClass>;
   /** The restriction it is filed under; kept, so that it is taken out of where it was put. */
   readonly filedUnder: Restriction | null;
 }
@@ -16,63 +16,81 @@ export interface SelectorEntry {
 /**
  * Finds the selectors that may match given labels: each is filed under one restriction that every match must meet.
  *
- * @remarks The drawer with the fewest selectors is chosen, so that a restriction which all selectors share (as
+ * @remarks Where fewest classes and selectors meet, so that a restriction which all selectors share (as
  * `projectcalico.org/orchestrator == 'k8s'` in every converted policy) does not collect them all.
  */
 export class SelectorIndex {
-  readonly #byValue = new Multimap<string, SelectorEntry>();
-  readonly #byLabel = new Multimap<string, SelectorEntry>();
+  readonly #labels: ReadonlyMap<string, AskedLabel>;
   readonly #unfiled = new Set<SelectorEntry>();
 
+  /** @param labels - every label that a selector asks about is in it, while that selector is here. */
+  constructor(labels: ReadonlyMap<string, AskedLabel>) {
+    this.#labels = labels;
+  }
+
   add(key: string, selector: LabelSelector): SelectorEntry {
-    const entry = {
-      key,
-      selector,
-      classes: new Set<LabelClass>(),
-      filedUnder: this.#emptiest(selector.restrictions),
-    };
-    if (!entry.filedUnder) this.#unfiled.add(entry);
-    else if (!entry.filedUnder.values) this.#byLabel.add(entry.filedUnder.label, entry);
-    else for (const drawer of drawersOf(entry.filedUnder)) this.#byValue.add(drawer, entry);
+    const filedUnder = this.rarest(selector.restrictions, (selectors, classes) => selectors * (classes + 1));
+    const entry = { key, selector, classes: new SmallSet<LabelClass>(), filedUnder };
+    for (const drawer of this.#drawersFor(filedUnder)) drawer.add(entry);
     return entry;
   }
 
   delete(entry: SelectorEntry): void {
-    if (!entry.filedUnder) this.#unfiled.delete(entry);
-    else if (!entry.filedUnder.values) this.#byLabel.delete(entry.filedUnder.label, entry);
-    else for (const drawer of drawersOf(entry.filedUnder)) this.#byValue.delete(drawer, entry);
+    for (const drawer of this.#drawersFor(entry.filedUnder)) drawer.delete(entry);
+    const label = this.#labels.get(entry.filedUnder?.label ?? '');
+    for (const text of entry.filedUnder?.values ?? []) label?.values.get(text)?.forgetIfUnused();
   }
 
   /** Every selector that matches these labels, and some that do not; each once. */
-  *candidates(labels: Labels): Generator<SelectorEntry> {
+  *candidates(labelClass: LabelClass): Generator<SelectorEntry> {
     yield* this.#unfiled;
-    for (const [label, value] of Object.entries(labels)) {
-      yield* this.#byLabel.get(label);
-      yield* this.#byValue.get(drawerOf(label, value));
+    for (let at: LabelClass | null = labelClass; at; at = at.parent) {
+      if (!at.value) continue;
+      yield* at.value.label.selectors.values();
+      yield* at.value.selectors.values();
     }
   }
 
-  #emptiest(restrictions: readonly Restriction[]): Restriction | null {
-    let best: { restriction: Restriction; load: number } | null = null;
+  /** Every class that meets `restriction`; each once. */
+  *classesOf({ label, values }: Restriction): Generator<LabelClass> {
+    const asked = this.#labels.get(label);
+    for (const text of values ?? asked?.values.keys() ?? []) {
+      for (const head of asked?.values.get(text)?.heads.values() ?? []) yield* head.populated();
+    }
+  }
+
+  /** @param cost - of a restriction under which there are that many selectors and classes. */
+  rarest(
+    restrictions: readonly Restriction[],
+    cost: (selectors: number, classes: number) => number,
+  ): Restriction | null {
+    let best: { restriction: Restriction; cost: number } | null = null;
     for (const restriction of restrictions) {
-      const load = this.#loadOf(restriction);
-      if (!best || load < best.load) best = { restriction, load };
+      const { selectors, classes } = this.#loadOf(restriction);
+      const its = cost(selectors, classes);
+      if (!best || its < best.cost) best = { restriction, cost: its };
     }
     return best?.restriction ?? null;
   }
 
-  /** How many selectors an item meets there; presence alone is met by more items than a value, hence the penalty. */
-  #loadOf({ label, values }: Restriction): number {
-    if (!values) return 1e6 + this.#byLabel.count(label);
-    return values.reduce((sum, value) => sum + 1 + this.#byValue.count(drawerOf(label, value)), 0);
+  #loadOf({ label, values }: Restriction): { selectors: number; classes: number } {
+    const asked = this.#labels.get(label);
+    if (!values) return { selectors: 1 + (asked?.selectors.size ?? 0), classes: asked?.classCount ?? 0 };
+    const load = { selectors: 0, classes: 0 };
+    for (const text of values) {
+      const value = asked?.values.get(text);
+      load.selectors += 1 + (value?.selectors.size ?? 0);
+      load.classes += value?.classCount ?? 0;
+    }
+    return load;
   }
-}
 
-function drawersOf({ label, values }: Restriction): string[] {
-  return (values ?? []).map((value) => drawerOf(label, value));
-}
-
-/** A line feed occurs in no label. */
-function drawerOf(label: string, value: string): string {
-  return `${label}\n${value}`;
+  #drawersFor(
+    restriction: Restriction | null,
+  ): readonly { add(entry: SelectorEntry): unknown; delete(entry: SelectorEntry): unknown }[] {
+    if (!restriction) return [this.#unfiled];
+    const label = this.#labels.get(restriction.label);
+    if (!label) throw new RangeError(`cannot file under ${restriction.label}: nobody asks about it`);
+    return restriction.values?.map((text) => label.valueOf(text).selectors) ?? [label.selectors];
+  }
 }

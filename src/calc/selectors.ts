@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { IpSetId } from '../lib/brand.ts';
+import type { LabelLookup } from '../model/selector/match.ts';
 import { matches, type Selector, tryParseSelector } from '../model/selector/parse.ts';
-import { type LabelRestriction, restrictionsOf } from '../model/selector/restrictions.ts';
-import type { Labels } from './label-class.ts';
+import { type LabelRestriction, labelsOf, restrictionsOf } from '../model/selector/restrictions.ts';
 
 /** What every match must meet: the label is there and, unless `values` is null, has one of the values. */
 export interface Restriction {
@@ -15,8 +15,10 @@ export interface LabelSelector {
   /** `s:` and a hash of the canonical text. */
   readonly id: IpSetId;
   readonly canonical: string;
+  /** Every label that can make a difference, each once. */
+  readonly labels: ReadonlySet<string>;
   readonly restrictions: readonly Restriction[];
-  matches(labels: Labels): boolean;
+  matches(labels: LabelLookup): boolean;
 }
 
 /** Null when `text` does not parse; what passed the model always does. */
@@ -32,19 +34,28 @@ export function selectEverything(): LabelSelector {
   return selector;
 }
 
-/** The restrictions are worked out when an index first asks: most selectors of inactive rules never get there. */
+/** What an index asks for is worked out when it first asks: most selectors of inactive rules never get there. */
 function compile(selector: Selector): LabelSelector {
+  let labels: ReadonlySet<string> | undefined;
   let restrictions: Restriction[] | undefined;
   return {
-    id: selector.id,
-    canonical: selector.canonical,
+    get id() {
+      return selector.id;
+    },
+    get canonical() {
+      return selector.canonical;
+    },
+    get labels() {
+      labels ??= labelsOf(selector);
+      return labels;
+    },
     get restrictions() {
       restrictions ??= [...restrictionsOf(selector)].flatMap(([label, restriction]) =>
         usable(label, restriction),
       );
       return restrictions;
     },
-    matches: (labels) => matches(selector, labels),
+    matches: (of) => matches(selector, of),
   };
 }
 

@@ -48,6 +48,19 @@ export function restrictionsOf(selector: { readonly root: Node }): ReadonlyMap<s
   return result;
 }
 
+/** Every label that the selector names. */
+export function labelsOf(selector: { readonly root: Node }): ReadonlySet<string> {
+  const labels = new Set<string>();
+  foldNode<void>(selector.root, {
+    leaf: (leaf) => {
+      if ('label' in leaf) labels.add(leaf.label);
+    },
+    not: () => {},
+    join: () => {},
+  });
+  return labels;
+}
+
 function leafRestrictions(leaf: Leaf): Both {
   switch (leaf.kind) {
     case 'all':
