@@ -8,6 +8,7 @@ import {
   calico,
   gnp,
   type Json,
+  labelled,
   np,
   pod,
   type Sent,
@@ -295,6 +296,14 @@ test('oracle: 2.9.6, 4.1: named ports are by protocol as much as by number', () 
   const open = (sent: Sent) => allowed([both, policy], 'a', '10.0.0.9', sent);
   assert.ok(open({ protocol: 132, port: 9 }) && open({ port: 10 }));
   assert.ok(!open({ port: 9 }) && !open({ protocol: 132, port: 10 }) && !open({ protocol: 17, port: 9 }));
+});
+
+test('oracle: 2.9.6: named ports are of those alone that the selector chose, not of others at their address', () => {
+  const around = labelled(calico('GlobalNetworkSet', 'around', { nets: ['10.0.0.0/24'] }), { set: 'yes' });
+  const to = (destination: Json) =>
+    allowed([around, gnp('p', toB({ ingress: [{ ...allow, destination }] }))], 'a', 'b');
+  assert.ok(to({ selector: "set == 'yes'" }) && to({ selector: 'all()', ports: ['web'] }));
+  assert.ok(!to({ selector: "set == 'yes'", ports: ['web'] }));
 });
 
 test('oracle: 4.1: an address of a pod in the host’s network is nobody’s', () => {

@@ -152,6 +152,9 @@ test('oracle: 2.10 Host endpoint, forwarded traffic: by the link it comes in and
     'in forward ingress: allow',
     'out forward egress: allow',
   ]);
+  const barred = gnp('a', atHosts({ ...forward, ingress: [deny], egress: [deny] }));
+  const dropped = toldHost(askHost([...both, barred], 'out', '192.0.2.9', { in: 'eth0', out: 'eth1' }));
+  assert.deepEqual(dropped.slice(2), ['in forward ingress: deny'], 'what is dropped goes no further');
   assert.deepEqual(toldHost(askHost(both, 'a', 'out', { out: 'eth1' })), ['out forward egress: allow']);
   const elsewhere = pod('blue', 'd', '4', { nodeName: 'n2' });
   assert.deepEqual(toldHost(askHost([...both, elsewhere], 'a', '10.0.0.4', { out: 'eth0' })), [
@@ -266,6 +269,7 @@ test('oracle: 2.10 Workload to host: its egress policy, then the setting; host e
   assert.deepEqual(fate(ask([], 'accept')), [true, null]);
   const egress = gnp('p', { selector: "app == 'a'", egress: [deny] });
   assert.deepEqual(fate(ask([egress], 'accept')), [false, null]);
+  assert.deepEqual(fate(ask([egress], 'drop')), [false, null]);
   assert.deepEqual(told(ask([egress], 'drop').egress), ['default/GlobalNetworkPolicy/p[0] deny']);
 });
 

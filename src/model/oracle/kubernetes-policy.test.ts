@@ -41,6 +41,8 @@ test('oracle: 2.10 Kubernetes NetworkPolicy: an empty rule allows all, no rule n
   assert.ok(
     ports({ port: 'web' }, {}) && ports({ port: 'dns', protocol: 'UDP' }, { protocol: 17, port: 53 }),
   );
+  const atA = knp('red', 'p', { podSelector: {}, ingress: [{ ports: [{ port: 'web' }] }] });
+  assert.ok(allowed([atA], 'a', 'b') && !allowed([atA], 'b', 'a'), 'what the receiver calls so');
   assert.ok(!ports({ port: 'dns' }, { port: 53 }), 'the protocol is TCP where none is written');
   assert.ok(ports({ protocol: 'SCTP' }, { protocol: 132 }) && !ports({}, { icmp: [8, 0] }));
 });

@@ -81,7 +81,7 @@ test('oracle: 2.9.5 services: a port without number and an address that is none 
 });
 
 test('oracle: 2.9.5 services: for both families', () => {
-  const six = slice('red/web-6', 'web', ['2001:db8::1'], [tcp80]);
+  const six = slice('red/web-6', 'web', ['2001:DB8:0::1'], [tcp80]);
   const policy = np('red', 'p', {
     selector: "app == 'a'",
     egress: [{ action: 'Allow', destination: services('web') }],
