@@ -11,21 +11,45 @@ import { portRangeText, tryParsePortRange } from '../lib/ports.ts';
 import { protocolName, protocolNumbers, tryParseProtocol } from '../lib/protocol.ts';
 import { builtinTiers, defaultTier } from './builtin.ts';
 import { copyObject, isObject, listAt, member, textAt } from './json.ts';
+import { schemaOf } from './schema/catalogue.ts';
+import { compileDefaults } from './schema/fill.ts';
 import type { Json, JsonObject, ResourceKind } from './types.ts';
-import { tierLabel } from './validate/calico.ts';
+import { tierLabel } from './validate/policy.ts';
 
 export const defaultNamespace = 'default';
 /** Tiers without an order stand together with the default tier. */
 const usualTierOrder = 1_000_000;
 
+const fills = new Map<ResourceKind, ((value: Json) => Json) | null>();
+
 /** @param resource - valid. */
 export function withDefaults(kind: ResourceKind, resource: JsonObject): JsonObject {
+  return derivedDefaults(kind, schemaDefaults(kind, resource));
+}
+
+/** Those that are constants of the kind's schema. */
+function schemaDefaults(kind: ResourceKind, resource: JsonObject): JsonObject {
+  let fill = fills.get(kind);
+  if (fill === undefined) {
+    const schema = schemaOf(kind);
+    fill = schema && compileDefaults(schema);
+    fills.set(kind, fill);
+  }
+  return fill ? (fill(resource) as JsonObject) : resource;
+}
+
+/** Those that follow from other fields. */
+function derivedDefaults(kind: ResourceKind, resource: JsonObject): JsonObject {
   switch (kind) {
     case 'NetworkPolicy':
     case 'GlobalNetworkPolicy':
+    case 'StagedNetworkPolicy':
+    case 'StagedGlobalNetworkPolicy':
       return policyDefaults(resource);
     case 'KubernetesNetworkPolicy':
       return withSpec(resource, (spec) => ({ ...spec, policyTypes: kubernetesTypes(spec) }));
+    case 'StagedKubernetesNetworkPolicy':
+      return withSpec(resource, stagedKubernetesDefaults);
     case 'Namespace':
       return namespaceDefaults(resource);
     case 'Tier':
@@ -58,18 +82,26 @@ export function typesByLength(ingressRules: number, egressRules: number): ('Ingr
 function policyDefaults(resource: JsonObject): JsonObject {
   const spec = objectAt(resource, 'spec');
   const tier = textAt(spec, 'tier') || defaultTier;
-  const written = listAt(spec, 'types');
-  const types =
-    written.length > 0
-      ? written
-      : typesByLength(listAt(spec, 'ingress').length, listAt(spec, 'egress').length);
   const metadata = objectAt(resource, 'metadata');
   const labels = { ...objectAt(metadata, 'labels'), [tierLabel]: tier };
   return {
     ...resource,
     metadata: { ...metadata, labels },
-    spec: { ...normalRules(spec), tier, types: types as Json },
+    spec: { ...normalRules(spec), tier, ...typesOf(spec) },
   };
+}
+
+/** A staged deletion governs nothing. */
+function typesOf(spec: JsonObject): { types?: Json } {
+  const written = listAt(spec, 'types');
+  if (written.length > 0) return { types: written as Json };
+  if (textAt(spec, 'stagedAction') === 'Delete') return {};
+  return { types: typesByLength(listAt(spec, 'ingress').length, listAt(spec, 'egress').length) };
+}
+
+function stagedKubernetesDefaults(spec: JsonObject): JsonObject {
+  const staged = { stagedAction: 'Set', ...spec };
+  return staged.stagedAction === 'Delete' ? staged : { ...staged, policyTypes: kubernetesTypes(spec) };
 }
 
 /** Kubernetes' own rule: ingress always, egress when it has rules. */
@@ -96,6 +128,7 @@ function poolDefaults(spec: JsonObject): JsonObject {
     ...spec,
   };
   if (listAt(spec, 'allowedUses').length === 0) filled.allowedUses = uses;
+  if (filled.blockSize === 0) filled.blockSize = isV6 ? 122 : 26;
   return filled;
 }
 

@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * The shapes of Kubernetes' kinds. NetworkPolicy is read strictly, as its API server does; of the others only what
- * Muslin reads is checked, since real manifests hold much that is not ours.
- *
- * @see k8s.io/kubernetes pkg/apis/networking/validation
- */
-import { tryParseAddress } from '../../lib/address.ts';
-import { cidrContains, tryParseCidr } from '../../lib/cidr.ts';
-import { listAt, member, memberAt, textAt } from '../json.ts';
-import type { KubernetesKind } from '../types.ts';
-import { dnsLabelText, dnsNameText, labelKeyFault, labelText, metadata } from './names.ts';
-import { isPortName, maxRules } from './rule.ts';
+/** Kubernetes' own kinds: only what Muslin reads is checked, since real manifests hold much that is not ours. */
+import { familyOf, tryParseAddress } from '../../lib/address.ts';
+import { tryParseCidr } from '../../lib/cidr.ts';
+import { listAt, memberAt, textAt } from '../json.ts';
+import type { OpenKind } from '../schema/catalogue.ts';
 import {
-  anything,
   type Check,
   every,
   flag,
@@ -20,22 +12,23 @@ import {
   isIntegerBetween,
   judged,
   list,
-  map,
   object,
   oneOf,
   type Report,
   shown,
   text,
-} from './schema.ts';
+} from './check.ts';
+import { dnsLabelText, dnsNameText, isPortName, labels, metadata } from './names.ts';
 
 function openResource(
   name: Check,
   namespaced: boolean,
   members: { readonly [name: string]: Check } = {},
+  required: readonly string[] = [],
 ): Check {
   return object(
     { apiVersion: text(), kind: text(), metadata: metadata(name, { namespaced, open: true }), ...members },
-    { required: ['apiVersion', 'kind', 'metadata'], open: true },
+    { required: ['apiVersion', 'kind', 'metadata', ...required], open: true },
   );
 }
 
@@ -94,102 +87,6 @@ const node = openResource(dnsNameText, false, {
   ),
 });
 
-const labelKeyText: Check = judged((value) => {
-  const fault = typeof value === 'string' ? labelKeyFault(value) : 'want a label key';
-  return fault && `got ${shown(value)}, ${fault}`;
-});
-
-const requirement: Check = every(
-  object(
-    { key: labelKeyText, operator: oneOf('In', 'NotIn', 'Exists', 'DoesNotExist'), values: list(labelText) },
-    { required: ['key', 'operator'] },
-  ),
-  (value, path, report) => {
-    const wantsValues = /^(In|NotIn)$/.test(textAt(value, 'operator'));
-    const count = listAt(value, 'values').length;
-    if (wantsValues && count === 0)
-      report(`${path}.values`, 'got nothing, want at least one value with In and NotIn');
-    if (!wantsValues && count > 0)
-      report(`${path}.values`, 'got values, want none with Exists and DoesNotExist');
-  },
-);
-
-const labelSelector: Check = object({
-  matchLabels: map(labelKeyFault, labelText),
-  matchExpressions: list(requirement),
-});
-
-const cidrText: Check = judged((value) =>
-  typeof value === 'string' && value.includes('/') && tryParseCidr(value)
-    ? null
-    : `got ${shown(value)}, want a CIDR`,
-);
-
-const ipBlock: Check = every(
-  object({ cidr: cidrText, except: list(cidrText) }, { required: ['cidr'] }),
-  (value, path, report) => {
-    const cidr = tryParseCidr(textAt(value, 'cidr'));
-    for (const [i, item] of listAt(value, 'except').entries()) {
-      const except = typeof item === 'string' ? tryParseCidr(item) : null;
-      if (!cidr || !except || (cidrContains(cidr, except) && cidr !== except)) continue;
-      report(`${path}.except[${i}]`, `got ${shown(item)}, want a part of ${cidr}`);
-    }
-  },
-);
-
-const peer: Check = every(
-  object({ podSelector: labelSelector, namespaceSelector: labelSelector, ipBlock }),
-  (value, path, report) => {
-    const used = ['podSelector', 'namespaceSelector', 'ipBlock'].filter(
-      (name) => member(value, name) !== undefined,
-    );
-    if (used.length === 0) report(path, 'got nothing, want podSelector, namespaceSelector or ipBlock');
-    if (used.length > 1 && used.includes('ipBlock'))
-      report(path, `got ${used.join(' and ')}, want ipBlock alone`);
-  },
-);
-
-const policyPort: Check = every(
-  object({ protocol: oneOf('TCP', 'UDP', 'SCTP'), port: judged(portFault), endPort: integer(1, 65535) }),
-  (value, path, report) => {
-    const endPort = member(value, 'endPort');
-    if (endPort === undefined) return;
-    const first = member(value, 'port');
-    if (typeof first !== 'number')
-      report(`${path}.endPort`, `got port ${shown(first)}, want a number with endPort`);
-    else if (typeof endPort === 'number' && endPort < first)
-      report(`${path}.endPort`, `got ${endPort}, want at least ${first}`);
-  },
-);
-
-function portFault(value: unknown): string | null {
-  const good = typeof value === 'string' ? isPortName(value) : isIntegerBetween(value, 1, 65535);
-  return good ? null : `got ${shown(value)}, want a port from 1 to 65535 or the name of a port`;
-}
-
-function ruleList(peers: 'from' | 'to'): Check {
-  return list(object({ [peers]: list(peer), ports: list(policyPort) }), { max: maxRules });
-}
-
-const networkPolicy: Check = object(
-  {
-    apiVersion: text(),
-    kind: text(),
-    metadata: metadata(dnsNameText, { namespaced: true, open: true }),
-    spec: object(
-      {
-        podSelector: labelSelector,
-        policyTypes: list(oneOf('Ingress', 'Egress'), { unique: true, max: 2 }),
-        ingress: ruleList('from'),
-        egress: ruleList('to'),
-      },
-      { required: ['podSelector'] },
-    ),
-    status: anything,
-  },
-  { required: ['apiVersion', 'kind', 'metadata', 'spec'] },
-);
-
 /** True for a fault inside one rule of a Kubernetes policy, which then is left out alone. */
 export function isRuleFault(path: string): boolean {
   return /^spec\.(ingress|egress)\[[0-9]+\]/.test(path);
@@ -207,13 +104,97 @@ const podAddresses: Check = (value: unknown, _: string, report: Report) => {
   }
 };
 
-export const kubernetesShapes: { readonly [K in KubernetesKind]: Check } = {
+const transport = oneOf('TCP', 'UDP', 'SCTP');
+const optionalPort = integer(0, 65535);
+const open = { open: true } as const;
+
+const addressRange: Check = judged((value) =>
+  typeof value === 'string' && tryParseCidr(value.trim())
+    ? null
+    : `got ${shown(value)}, want an address or a CIDR`,
+);
+
+/** None, for services that have no address of their own. */
+const clusterAddress: Check = (value, path, report) => {
+  if (value !== 'None') address(value, path, report);
+};
+
+const servicePort: Check = object(
+  {
+    name: text(),
+    protocol: transport,
+    port: integer(1, 65535),
+    nodePort: optionalPort,
+    targetPort: judged((value) => {
+      const good =
+        typeof value === 'string' ? value === '' || isPortName(value) : isIntegerBetween(value, 0, 65535);
+      return good ? null : `got ${shown(value)}, want a port or the name of a port`;
+    }),
+  },
+  { open: true, required: ['port'] },
+);
+
+const service = openResource(dnsLabelText, true, {
+  spec: object(
+    {
+      type: oneOf('ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName'),
+      clusterIP: clusterAddress,
+      clusterIPs: list(clusterAddress),
+      externalIPs: list(address),
+      loadBalancerIP: address,
+      loadBalancerSourceRanges: list(addressRange),
+      ports: list(servicePort),
+      selector: labels,
+      sessionAffinity: oneOf('None', 'ClientIP'),
+      externalTrafficPolicy: oneOf('Cluster', 'Local'),
+      internalTrafficPolicy: oneOf('Cluster', 'Local'),
+      healthCheckNodePort: optionalPort,
+    },
+    open,
+  ),
+  status: object({ loadBalancer: object({ ingress: list(object({ ip: address }, open)) }, open) }, open),
+});
+
+/** By the slice's addressType: names mean nothing to a packet. */
+const endpointAddresses: Check = (value, _, report) => {
+  const type = textAt(value, 'addressType');
+  if (type !== 'IPv4' && type !== 'IPv6') return;
+  for (const [i, endpoint] of listAt(value, 'endpoints').entries()) {
+    for (const [j, item] of listAt(endpoint, 'addresses').entries()) {
+      const found = typeof item === 'string' ? tryParseAddress(item) : null;
+      if (!found || `IPv${familyOf(found)}` !== type)
+        report(`endpoints[${i}].addresses[${j}]`, `got ${shown(item)}, want an ${type} address`);
+    }
+  }
+};
+
+const endpoint: Check = object(
+  {
+    addresses: list(text()),
+    conditions: object({ ready: flag, serving: flag, terminating: flag }, open),
+    nodeName: text(),
+    hostname: text(),
+    zone: text(),
+  },
+  { open: true, required: ['addresses'] },
+);
+
+const endpointSlice = openResource(
+  dnsNameText,
+  true,
+  {
+    addressType: oneOf('IPv4', 'IPv6', 'FQDN'),
+    endpoints: list(endpoint),
+    ports: list(object({ name: text(), protocol: transport, port: optionalPort }, open)),
+  },
+  ['addressType', 'endpoints'],
+);
+
+export const openShapes: { readonly [K in OpenKind]: Check } = {
   Namespace: openResource(dnsLabelText, false),
   ServiceAccount: openResource(dnsNameText, true),
   Pod: every(pod, podAddresses),
   Node: node,
-  KubernetesNetworkPolicy: networkPolicy,
-  Service: openResource(dnsNameText, true),
-  EndpointSlice: openResource(dnsNameText, true),
-  ClusterNetworkPolicy: openResource(dnsNameText, false),
+  Service: service,
+  EndpointSlice: every(endpointSlice, endpointAddresses),
 };

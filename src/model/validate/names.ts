@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Names, labels and annotations: Kubernetes' rules (k8s.io/apimachinery, util/validation). */
 import { isObject } from '../json.ts';
-import { anything, type Check, every, finite, list, map, object, shown, text } from './schema.ts';
+import { anything, type Check, every, finite, list, map, object, shown, text } from './check.ts';
 
 const dnsLabel = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const labelName = /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
@@ -21,6 +21,11 @@ export function isDnsSubdomain(name: string): boolean {
 /** In subdomains a part may be longer than 63: Kubernetes limits only the whole. */
 function subLabel(part: string): boolean {
   return /^[-a-z0-9]+$/.test(part) && !part.startsWith('-') && !part.endsWith('-');
+}
+
+/** IANA_SVC_NAME as Kubernetes checks it: util/validation.IsValidPortName. */
+export function isPortName(name: string): boolean {
+  return /^[a-z0-9-]{1,15}$/.test(name) && /[a-z]/.test(name) && !/--|^-|-$/.test(name);
 }
 
 /** Why `key` is no label key, reading on from "got …, "; null if it is one. */

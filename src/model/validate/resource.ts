@@ -2,22 +2,22 @@
 /**
  * Validation of one resource of any kind.
  *
- * Owns:       which shape belongs to which kind; the decision whether a resource counts as valid.
+ * Owns:       the decision whether a resource counts as valid, and may follow the one that is stored.
  * Takes in:   anything: parsed YAML or JSON, or what a store held.
  * Gives out:  every fault at once, each with its dotted path, what was found and what is wanted; or the resource with
  *             its defaults filled in, a copy that shares nothing with the input.
  * Invariants: never throws, whatever the value; never touches a prototype. Not a check against other resources (pool
  *             overlap, a tier's existence): those need a store.
- * Next:       schema.ts is the vocabulary, calico.ts and kubernetes.ts the shapes, ../defaults.ts what is filled in.
+ * Next:       ../schema/ holds the shapes as data, structural.ts makes checks of them, calico.ts and kubernetes.ts add
+ *             what is no data; check.ts is the vocabulary, cel/ runs the rules, ../defaults.ts fills in.
  */
 import type { Fault } from '../../lib/errors.ts';
 import { defaultNamespace, withDefaults } from '../defaults.ts';
 import { copyObject, isObject, member, shapeFault, textAt } from '../json.ts';
 import { type KindRow, kinds, rowOfManifest } from '../kinds.ts';
-import type { JsonObject, Resource } from '../types.ts';
-import { calicoShapes } from './calico.ts';
-import { kubernetesShapes } from './kubernetes.ts';
-import { type Check, collect, shown } from './schema.ts';
+import type { JsonObject, Resource, ResourceKind } from '../types.ts';
+import { collect, shown } from './check.ts';
+import { shapeOf, transitionOf } from './shape.ts';
 
 export interface Validation {
   readonly faults: readonly Fault[];
@@ -28,9 +28,9 @@ export interface Validation {
 export interface ValidateOptions {
   /** For namespaced resources that name none. @defaultValue `default` */
   readonly namespace?: string;
+  /** The stored object that this one would replace, to refuse what may not change. */
+  readonly old?: unknown;
 }
-
-const shapes: { readonly [kind: string]: Check } = { ...calicoShapes, ...kubernetesShapes };
 
 export function validateResource(value: unknown, options: ValidateOptions = {}): Validation {
   const oversize = shapeFault(value);
@@ -41,13 +41,15 @@ export function validateResource(value: unknown, options: ValidateOptions = {}):
   const filled = withNamespace(copyObject(value), row, options.namespace ?? defaultNamespace);
   const faults = collect(shapeOf(row), filled);
   if (faults.length > 0) return failed(faults);
-  return { faults: [], resource: asResource(withDefaults(row.kind, filled)) };
+  const full = withDefaults(row.kind, filled);
+  const changes = isObject(options.old) ? forbiddenChanges(row.kind, full, options.old) : [];
+  return changes.length > 0 ? failed(changes) : { faults: [], resource: asResource(full) };
 }
 
-function shapeOf(row: KindRow): Check {
-  const shape = shapes[row.kind];
-  if (!shape) throw new TypeError(`no shape for ${row.kind}`);
-  return shape;
+function forbiddenChanges(kind: ResourceKind, value: JsonObject, old: unknown): readonly Fault[] {
+  const faults: Fault[] = [];
+  transitionOf(kind)?.(value, old, '', (path, message) => faults.push({ path, message }));
+  return faults;
 }
 
 /** The only place where JSON becomes a Resource: its shape was checked. */

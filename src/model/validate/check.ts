@@ -140,11 +140,11 @@ export function shown(value: unknown): string {
   return json.length > 80 ? `${json.slice(0, 77)}...` : json;
 }
 
-function quoteHint(value: unknown): string {
+export function quoteHint(value: unknown): string {
   return typeof value === 'number' || typeof value === 'boolean' ? ' (put it in quotes)' : '';
 }
 
-function listed(choices: readonly string[]): string {
+export function listed(choices: readonly string[]): string {
   return choices.length < 2 ? choices.join('') : `${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}`;
 }
 
