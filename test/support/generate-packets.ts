@@ -26,10 +26,15 @@ export function generatePacket(
   const others = (random.chance(0.75) ? pods : outside).filter((it) => familyOf(it) === family);
   const other = random.pick(others.length > 0 ? others : [pod]);
   const [from, to] = random.chance(0.5) ? [pod, other] : [other, pod];
-  return { from, to, ...head(random, family, options) };
+  return { from, to, ...generateHead(random, family, options) };
 }
 
-function head(random: Random, family: 4 | 6, options: PacketOptions): Omit<OraclePacket, 'from' | 'to'> {
+/** Protocol, ports, type and code. */
+export function generateHead(
+  random: Random,
+  family: 4 | 6,
+  options: PacketOptions = {},
+): Omit<OraclePacket, 'from' | 'to'> {
   const { otherProtocols = [253, 254, 47, 136], withSctp = true } = options;
   const chosen = random.below(20);
   if (chosen < 8) return { protocol: 6, ...ports(random) };
@@ -55,5 +60,11 @@ function icmp(random: Random, family: 4 | 6): Omit<OraclePacket, 'from' | 'to'> 
 export function packetText(packet: OraclePacket): string {
   const end = (address: Address, port?: number) => (port === undefined ? address : `${address} port ${port}`);
   const type = packet.icmpType === undefined ? '' : ` type ${packet.icmpType} code ${packet.icmpCode}`;
-  return `protocol ${packet.protocol}${type} ${end(packet.from, packet.srcPort)} -> ${end(packet.to, packet.dstPort)}`;
+  const way = [
+    packet.in === undefined ? '' : ` in ${packet.in}`,
+    packet.out === undefined ? '' : ` out ${packet.out}`,
+    packet.toBeforeNat === undefined ? '' : ` before NAT ${end(packet.toBeforeNat, packet.dstPortBeforeNat)}`,
+    packet.tracked === false ? ' untracked' : '',
+  ].join('');
+  return `protocol ${packet.protocol}${type} ${end(packet.from, packet.srcPort)} -> ${end(packet.to, packet.dstPort)}${way}`;
 }

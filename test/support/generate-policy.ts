@@ -2,6 +2,7 @@
 /** Policies by chance, Calico's and Kubernetes', each valid. */
 import type { Resource } from '../../src/model/types.ts';
 import {
+  hostSelector,
   namespaceSelector,
   netsOf,
   podSelector,
@@ -13,16 +14,31 @@ import {
   vocabulary,
   type World,
 } from './generate-pools.ts';
+import type { Random } from './random.ts';
 
 type Json = { readonly [field: string]: unknown };
+
+type Direction = 'ingress' | 'egress';
+/** Which a rule may name. */
+type PortKind = 'any' | 'named' | 'none';
 
 const orders = [1, 1, 2, 0.5, -5, 1000, 1001] as const;
 const names = ['k', 'm', 'p'] as const;
 
 export function calicoPolicyIn(world: World, i: number): Resource {
+  const isGlobal = world.random.chance(0.5);
+  const spec = policySpec(world, isGlobal);
+  return {
+    apiVersion: 'projectcalico.org/v3',
+    kind: isGlobal ? 'GlobalNetworkPolicy' : 'NetworkPolicy',
+    metadata: policyMetadata(world, isGlobal, i),
+    spec,
+  };
+}
+
+function policySpec(world: World, isGlobal: boolean): Json {
   const { random } = world;
-  const isGlobal = random.chance(0.5);
-  const spec = {
+  return {
     ...random.maybe(0.6, () => ({
       tier: random.pick([
         'first',
@@ -42,20 +58,50 @@ export function calicoPolicyIn(world: World, i: number): Resource {
     ...random.maybe(0.4, () => ({
       types: random.pick([['Ingress'], ['Egress'], ['Ingress', 'Egress'], []]),
     })),
-    ...random.maybe(0.8, () => ({ ingress: rulesIn(world) })),
-    ...random.maybe(0.5, () => ({ egress: rulesIn(world) })),
+    ...random.maybe(0.8, () => ({ ingress: rulesIn(world, 'ingress') })),
+    ...random.maybe(0.5, () => ({ egress: rulesIn(world, 'egress') })),
+  };
+}
+
+/** Of any of the kinds of 2.10; pods may be selected too. */
+export function hostPolicyIn(world: World, i: number): Resource {
+  const { random } = world;
+  const rules = (direction: Direction) => [...rulesIn(world, direction), ...lastRule(random)];
+  const { tier, order } = policySpec(world, true);
+  const spec = {
+    ...(tier === undefined ? {} : { tier }),
+    ...(order === undefined ? {} : { order }),
+    ...random.maybe(0.6, () => ({ selector: hostSelector(random) })),
+    ...random.maybe(0.85, () => ({ ingress: rules('ingress') })),
+    ...random.maybe(0.85, () => ({ egress: rules('egress') })),
   };
   return {
     apiVersion: 'projectcalico.org/v3',
-    kind: isGlobal ? 'GlobalNetworkPolicy' : 'NetworkPolicy',
-    metadata: policyMetadata(world, isGlobal, i),
-    spec,
+    kind: 'GlobalNetworkPolicy',
+    metadata: policyMetadata(world, true, i),
+    spec: forHosts(random, spec),
   };
+}
+
+/** About everything, so that few packets are left to the end of the tier. */
+function lastRule(random: Random): Json[] {
+  return random.chance(0.4) ? [{ action: random.pick(['Allow', 'Allow', 'Deny', 'Pass']) }] : [];
+}
+
+/** Valid if the spec was: pre-DNAT policies have no egress. */
+function forHosts(random: Random, spec: Json): Json {
+  const { egress: _, ...ingressOnly } = spec;
+  return random.pick<() => Json>([
+    () => spec,
+    () => ({ ...spec, applyOnForward: true }),
+    () => ({ ...spec, applyOnForward: true, doNotTrack: true }),
+    () => ({ ...ingressOnly, applyOnForward: true, preDNAT: true, types: ['Ingress'] }),
+  ])();
 }
 
 export function profileIn(world: World, name: string): Resource {
   const { random } = world;
-  const rules = () => random.times(0, 3, () => rule(world));
+  const rules = () => random.times(0, 3, () => rule(world, null));
   return {
     apiVersion: 'projectcalico.org/v3',
     kind: 'Profile',
@@ -65,7 +111,7 @@ export function profileIn(world: World, name: string): Resource {
 }
 
 /** Some names are common to many policies, so that namespace and kind must break ties. */
-function policyMetadata(world: World, isGlobal: boolean, i: number): Resource['metadata'] {
+export function policyMetadata(world: World, isGlobal: boolean, i: number): Resource['metadata'] {
   const { random } = world;
   const name = random.chance(0.5) ? random.pick(names) : `policy-${i}`;
   return isGlobal ? { name } : { name, namespace: random.pick(world.namespaces) };
@@ -87,15 +133,17 @@ const protocols = [
   'UDPLite',
 ] as const;
 
-function rulesIn(world: World): Json[] {
+function rulesIn(world: World, direction: Direction): Json[] {
   const { random, isDense } = world;
-  return isDense ? random.times(1, 10, () => portRule(world)) : random.times(0, 4, () => rule(world));
+  return isDense
+    ? random.times(1, 10, () => portRule(world, direction))
+    : random.times(0, 4, () => rule(world, direction));
 }
 
 /** Now and then another, which is no rule about numeric ports. */
-function portRule(world: World): Json {
+function portRule(world: World, direction: Direction): Json {
   const { random } = world;
-  if (random.chance(0.1)) return rule(world);
+  if (random.chance(0.1)) return rule(world, direction);
   return {
     action: random.pick(['Allow', 'Allow', 'Allow', 'Allow', 'Deny', 'Pass', 'Log']),
     protocol: random.pick(['TCP', 'UDP', 'SCTP']),
@@ -106,10 +154,11 @@ function portRule(world: World): Json {
   };
 }
 
-function rule(world: World): Json {
+/** @param direction - null in profiles. */
+function rule(world: World, direction: Direction | null): Json {
   const { random } = world;
   const protocol = random.chance(0.55) ? random.pick(protocols) : undefined;
-  const family = protocol === 'ICMP' ? 4 : protocol === 'ICMPv6' ? 6 : random.pick([4, 6] as const);
+  const family = icmpFamily(protocol) ?? random.pick([4, 6] as const);
   const ports = protocol === undefined ? 'named' : hasPorts(protocol) ? 'any' : 'none';
   const notProtocol = random.chance(0.1) ? random.pick(['TCP', 'udp', 'SCTP', 1, 58] as const) : undefined;
   return {
@@ -117,14 +166,31 @@ function rule(world: World): Json {
     ...(protocol === undefined ? {} : { protocol }),
     ...(notProtocol === undefined ? {} : { notProtocol }),
     ...(isIcmp(protocol) ? icmp(world) : {}),
-    ...random.maybe(0.12, () => ({ ipVersion: family })),
+    ...random.maybe((icmpFamily(notProtocol) ?? family) === family ? 0.12 : 0, () => ({ ipVersion: family })),
     ...random.maybe(0.5, () => ({ source: peer(world, family, ports, 'source') })),
     ...random.maybe(0.5, () => ({ destination: peer(world, family, ports, 'destination') })),
+    ...serviceOf(world, direction, ports),
   };
+}
+
+/** Takes the place of the other end: of ingress rules the source, of egress rules the destination. */
+function serviceOf(world: World, direction: Direction | null, ports: PortKind): Json {
+  const { random, services } = world;
+  if (services.length === 0 || direction === null || random.chance(0.85)) return {};
+  const { namespace, name } = random.pick(services);
+  const peer = { services: { namespace, name } };
+  return direction === 'egress'
+    ? { destination: peer }
+    : { source: { ...peer, ...portsOf(world, ports, 'source') } };
 }
 
 function hasPorts(protocol: string | number): boolean {
   return ['tcp', 'udp', 'sctp', '6', '17'].includes(String(protocol).toLowerCase());
+}
+
+/** The family that a protocol binds its rule to, asked for or excluded. */
+function icmpFamily(protocol: string | number | undefined): 4 | 6 | undefined {
+  return ({ ICMP: 4, 1: 4, ICMPv6: 6, 58: 6 } as const)[String(protocol)];
 }
 
 function isIcmp(protocol: string | number | undefined): boolean {
@@ -143,12 +209,7 @@ function icmp({ random }: World): Json {
   };
 }
 
-function peer(
-  world: World,
-  family: 4 | 6,
-  ports: 'any' | 'named' | 'none',
-  side: 'source' | 'destination',
-): Json {
+function peer(world: World, family: 4 | 6, ports: PortKind, side: 'source' | 'destination'): Json {
   const { random } = world;
   return {
     ...random.maybe(0.25, () => ({ nets: netsOf(world, family, 3, true) })),
@@ -171,7 +232,7 @@ function serviceAccounts({ random, serviceAccounts: names }: World): Json {
   return random.pick([byName, bySelector, { ...byName, ...bySelector }]);
 }
 
-function portsOf({ random }: World, kind: 'any' | 'named' | 'none', side: 'source' | 'destination'): Json {
+function portsOf({ random }: World, kind: PortKind, side: 'source' | 'destination'): Json {
   if (kind === 'none') return {};
   const ranges = side === 'source' ? sourcePortRanges : [...portNumbers, ...portRanges];
   const pool = kind === 'any' ? [...ranges, ...portNames] : portNames;
@@ -244,7 +305,10 @@ function kubernetesPort({ random }: World): Json {
   };
 }
 
-function labelSelector({ random }: World, labels: { readonly [key: string]: readonly string[] }): Json {
+export function labelSelector(
+  { random }: World,
+  labels: { readonly [key: string]: readonly string[] },
+): Json {
   const keys = Object.keys(labels);
   const values = (key: string) => labels[key] ?? [];
   return {

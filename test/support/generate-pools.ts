@@ -14,6 +14,10 @@ export interface World {
   readonly serviceAccounts: readonly string[];
   /** Many policies of one tier with many rules about ports, which data planes may wish to look up at once. */
   readonly isDense: boolean;
+  /** What rules may name; none: no rule is about services. */
+  readonly services: readonly { readonly namespace: string; readonly name: string }[];
+  /** Whether policies may be about hosts. */
+  readonly withHost: boolean;
 }
 
 type Labels = { readonly [key: string]: readonly string[] };
@@ -23,6 +27,8 @@ export const vocabulary = {
   /** `env` is a pod's label too: prefixes must keep them apart. */
   namespace: { team: ['x', 'y'], env: ['x', 'z'] },
   serviceAccount: { role: ['r', 's'] },
+  /** Beside those of pods. */
+  host: { face: ['in', 'out'] },
   nets: {
     4: [
       '10.65.0.0/24',
@@ -74,6 +80,13 @@ export function podSelector(random: Random): string {
   return selectorOver(random, random.chance(0.75) ? vocabulary.pod : { ...vocabulary.pod, ...inherited });
 }
 
+export function hostSelector(random: Random): string {
+  return selectorOver(
+    random,
+    random.chance(0.5) ? vocabulary.host : { ...vocabulary.pod, ...vocabulary.host },
+  );
+}
+
 export function namespaceSelector(random: Random): string {
   return selectorOver(random, {
     ...vocabulary.namespace,
@@ -120,5 +133,6 @@ function comparison(random: Random, labels: Labels): string {
 export function netsOf(world: World, family: 4 | 6, most: number, allowAll: boolean): string[] {
   const hosts = world.addresses.filter((address) => familyOf(address) === family).map(hostCidr);
   const blocks = vocabulary.nets[family].filter((net) => allowAll || !net.endsWith('/0'));
-  return world.random.some([...blocks, ...blocks, ...hosts], 1, most);
+  // some of them are more likely, none stands in a list twice: lists of nets are sets
+  return [...new Set(world.random.some([...blocks, ...blocks, ...hosts], 1, most))];
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Clusters by chance: namespaces, service accounts, pods, network sets, tiers, policies, and packets between them.
+ * Clusters by chance: namespaces, service accounts, pods, network sets, tiers, policies; and, where a plan asks for them,
+ * staged and cluster policies, services and hosts.
  *
  * Everything comes from small pools, so that selectors select, nets contain and ports are hit. Every resource is valid.
  * Which pods there may be, with which addresses, is the caller's: a data plane under test keeps its links over all cases.
@@ -9,8 +10,12 @@
 import { parseAddress } from '../../src/lib/address.ts';
 import type { Address } from '../../src/lib/brand.ts';
 import type { Resource } from '../../src/model/types.ts';
-import { calicoPolicyIn, kubernetesPolicyIn, profileIn } from './generate-policy.ts';
+import { clusterPolicyIn } from './generate-cluster-policy.ts';
+import { type HostPlan, hostEndpointIn } from './generate-host.ts';
+import { calicoPolicyIn, hostPolicyIn, kubernetesPolicyIn, profileIn } from './generate-policy.ts';
 import { labelsFor, portNames, portNumbers, vocabulary, type World } from './generate-pools.ts';
+import { endpointSliceIn } from './generate-services.ts';
+import { stagedPolicyIn } from './generate-staged.ts';
 import type { Random } from './random.ts';
 
 /** A place for a pod: whether it is there, and what it is, differs from cluster to cluster. */
@@ -26,10 +31,18 @@ export interface ClusterPlan {
   readonly pods: readonly PodPlace[];
   /** Of nobody, but network sets and nets may hold them. */
   readonly outside: readonly Address[];
+  /** Kinds that no cluster holds unless they are asked for. */
+  readonly staged?: true;
+  readonly clusterPolicies?: true;
+  /** EndpointSlices, and rules about services. */
+  readonly services?: true;
+  /** Host endpoints, and policies about them. */
+  readonly host?: HostPlan;
 }
 
 const namespaces = ['red', 'blue', 'green'] as const;
 const serviceAccounts = ['default', 'robot'] as const;
+const services = namespaces.flatMap((namespace) => ['api', 'db'].map((name) => ({ namespace, name })));
 
 export const usualPlan: ClusterPlan = {
   pods: ['red/a', 'red/b', 'red/c', 'blue/a', 'blue/b', 'green/a', 'green/b'].map((path, i) => {
@@ -38,6 +51,25 @@ export const usualPlan: ClusterPlan = {
     return { namespace, name, node: i % 3 === 2 ? 'n2' : 'n1', addresses };
   }),
   outside: ['192.0.2.10', '198.51.100.7', '2001:db8:1::10', '2001:db8:2::7'].map(parseAddress),
+};
+
+/** Everything there is: node n1 stands between its pods and two links. */
+export const fullPlan: ClusterPlan & { readonly host: HostPlan } = {
+  ...usualPlan,
+  staged: true,
+  clusterPolicies: true,
+  services: true,
+  host: {
+    node: 'n1',
+    links: [
+      { name: 'eth0', addresses: ['172.16.0.1', 'fd16::1'], beyond: ['192.0.2.10', '2001:db8:1::10'] },
+      { name: 'eth1', addresses: ['172.17.0.1', 'fd17::1'], beyond: ['198.51.100.7', '2001:db8:2::7'] },
+    ].map(({ name, addresses, beyond }) => ({
+      name,
+      addresses: addresses.map(parseAddress),
+      beyond: beyond.map(parseAddress),
+    })),
+  },
 };
 
 export interface Cluster {
@@ -49,10 +81,12 @@ export interface Cluster {
 export function generateCluster(random: Random, plan: ClusterPlan): Cluster {
   const world: World = {
     random,
-    addresses: [...plan.pods.flatMap((pod) => pod.addresses), ...plan.outside],
+    addresses: [...plan.pods.flatMap((pod) => pod.addresses), ...plan.outside, ...ownAddresses(plan)],
     namespaces,
     serviceAccounts,
     isDense: random.chance(0.2),
+    services: plan.services ? services : [],
+    withHost: plan.host !== undefined,
   };
   const pods = random.some(plan.pods, Math.min(3, plan.pods.length), plan.pods.length);
   const made = pods.map((place) => podAt(random, place));
@@ -65,8 +99,23 @@ export function generateCluster(random: Random, plan: ClusterPlan): Cluster {
     ...tiers(random),
     ...random.times(0, world.isDense ? 12 : 6, (i) => calicoPolicyIn(world, i)),
     ...random.times(0, 3, (i) => kubernetesPolicyIn(world, i)),
+    ...(plan.staged ? random.times(0, 4, (i) => stagedPolicyIn(world, i)) : []),
+    ...(plan.clusterPolicies ? random.times(0, 3, (i) => clusterPolicyIn(world, i)) : []),
+    ...(plan.services ? random.times(0, 5, (i) => endpointSliceIn(world, i)) : []),
+    ...hostResources(world, plan),
   ];
   return { resources: unique(resources), pods: pods.filter((_, i) => made[i]?.hasEndpoint === true) };
+}
+
+function ownAddresses({ host }: ClusterPlan): readonly Address[] {
+  return host ? host.links.flatMap((link) => link.addresses) : [];
+}
+
+function hostResources(world: World, { host }: ClusterPlan): Resource[] {
+  if (!host) return [];
+  const { random } = world;
+  const policies = random.times(0, 5, (i) => hostPolicyIn(world, i));
+  return [...policies, ...random.times(0, 4, (i) => hostEndpointIn(world, host, i))];
 }
 
 function namespace(random: Random, name: string): Resource {
