@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** ClusterNetworkPolicies by chance, each valid: peers of the experimental channel too, which must fail closed. */
+/** ClusterNetworkPolicies by chance, each valid in the standard channel, but for named ports. */
 import type { Resource } from '../../src/model/types.ts';
 import { labelSelector, policyMetadata } from './generate-policy.ts';
 import { netsOf, portNames, portNumbers, vocabulary, type World } from './generate-pools.ts';
@@ -35,9 +35,9 @@ function pods(world: World): Json {
 function rule(world: World, peers: 'from' | 'to'): Json {
   const { random } = world;
   const others = random.times(1, 3, () =>
-    peers === 'to' && random.chance(0.4) ? place(world) : pods(world),
+    peers === 'to' && random.chance(0.4) ? networks(world) : pods(world),
   );
-  const arePods = others.every((peer) => 'namespaces' in peer || 'pods' in peer);
+  const arePods = others.every((peer) => !('networks' in peer));
   return {
     action: random.pick(['Accept', 'Accept', 'Deny', 'Pass']),
     [peers]: others,
@@ -45,11 +45,9 @@ function rule(world: World, peers: 'from' | 'to'): Json {
   };
 }
 
-/** What egress rules alone may name; the last two are of the experimental channel. */
-function place(world: World): Json {
-  const { random } = world;
-  const networks = { networks: netsOf(world, random.pick([4, 6] as const), 3, true) };
-  return random.chance(0.9) ? networks : random.pick([{ nodes: {} }, { domainNames: ['example.org'] }]);
+/** What egress rules alone may name. */
+function networks(world: World): Json {
+  return { networks: netsOf(world, world.random.pick([4, 6] as const), 3, true) };
 }
 
 /** Nothing but pods has named ports. */
