@@ -14,6 +14,7 @@ import { keyOf, keyPath } from '../model/kinds.ts';
 import { convertedPolicyPrefix } from '../model/kubernetes/network-policy.ts';
 import { readOrigin } from '../model/origin.ts';
 import { originAnnotation, type Resource, type ResourceKey } from '../model/types.ts';
+import { validateResource } from '../model/validate/resource.ts';
 import { stdinName } from './io.ts';
 import { objectName } from './object-name.ts';
 
@@ -49,6 +50,10 @@ export function planWrites(
   const { wanted, notices } = withNamespaces(lastOfEach(resources), byPath);
   const planned = inOrder(wanted).map((item) =>
     planOne(verb, item, byPath.get(keyPath(keyOf(item.resource)))),
+  );
+  refuseChanges(
+    planned.flatMap(({ write }) => (write ? [write] : [])),
+    byPath,
   );
   return {
     rows: planned.map(({ row }) => row),
@@ -188,6 +193,22 @@ function missingTiers(wanted: readonly Wanted[], stored: ReadonlyMap<string, Sto
       `${objectName(resource)}: tier ${name} does not exist; the policy is enforced after all tiers until it does`,
     ];
   });
+}
+
+/** @throws {InvalidError} with every field that may not change and would: a pool's CIDR, for instance. */
+function refuseChanges(writes: readonly Write[], stored: ReadonlyMap<string, Stored>): void {
+  const faults = writes.flatMap((write) => {
+    const old = stored.get(keyPath(write.key))?.resource;
+    if (write.op !== 'update' || !old) return [];
+    const origin = readOrigin(write.resource);
+    const place = origin ? { file: origin.file, line: origin.line } : {};
+    return validateResource(write.resource, { old }).faults.map((fault) => ({
+      ...fault,
+      ...place,
+      message: `${objectName(write.resource)}: ${fault.message}`,
+    }));
+  });
+  if (faults.length > 0) throw new InvalidError(`${faults.length} changes that are not allowed`, faults);
 }
 
 /** @throws {InvalidError} with every object that is made from others, or that is built in and would be changed. */

@@ -4,21 +4,15 @@
  *
  * Owns:       the table of kinds; keys and their text.
  * Invariants: a (apiVersion, kind) pair names at most one kind, and so does a command-line name.
- * Next:       validate/resource.ts holds what each may contain, updates.ts what the graph makes of it.
+ * Next:       columns.ts holds what their lists show, validate/resource.ts what each may contain, updates.ts what the
+ *             graph makes of it.
  */
 import type { KeyPath } from '../lib/brand.ts';
 import { InvalidError } from '../lib/errors.ts';
-import { listAt, memberAt, textAt, textMapAt } from './json.ts';
+import { type Column, columns } from './columns.ts';
 import type { Resource, ResourceKey, ResourceKind } from './types.ts';
 
 export const calicoVersion = 'projectcalico.org/v3';
-
-export interface Column {
-  readonly title: string;
-  readonly cell: (resource: Resource) => string;
-  /** Only in wide output. */
-  readonly wide?: true;
-}
 
 export interface KindRow {
   readonly kind: ResourceKind;
@@ -33,234 +27,124 @@ export interface KindRow {
   readonly columns: readonly Column[];
 }
 
-const labels: Column = {
-  title: 'LABELS',
-  wide: true,
-  cell: (resource) =>
-    [...textMapAt(resource, 'metadata', 'labels')].map(([key, value]) => `${key}=${value}`).join(','),
-};
-const policyColumns: readonly Column[] = [
-  spec('TIER', 'tier'),
-  spec('ORDER', 'order'),
-  spec('SELECTOR', 'selector', true),
-  { title: 'TYPES', wide: true, cell: (resource) => listAt(resource, 'spec', 'types').join(',') },
-];
-const netsColumn: Column = {
-  title: 'NETS',
-  wide: true,
-  cell: (resource) => listAt(resource, 'spec', 'nets').join(','),
-};
-
 export const kinds: readonly KindRow[] = [
+  kubernetes('Namespace', 'v1', 'namespaces', 'namespace', ['ns'], false),
+  kubernetes('ServiceAccount', 'v1', 'serviceaccounts', 'serviceaccount', ['sa'], true),
+  kubernetes('Pod', 'v1', 'pods', 'pod', ['po'], true),
+  kubernetes('Node', 'v1', 'nodes', 'node', ['no', 'nos'], false),
+  kubernetes('Service', 'v1', 'services', 'service', ['svc'], true),
+  kubernetes('EndpointSlice', 'discovery.k8s.io/v1', 'endpointslices', 'endpointslice', [], true),
   {
-    ...kubernetes('Namespace', 'namespaces', 'namespace', ['ns'], false),
-    columns: [
-      { title: 'STATUS', cell: (resource) => textAt(resource, 'status', 'phase') || 'Active' },
-      labels,
-    ],
-  },
-  { ...kubernetes('ServiceAccount', 'serviceaccounts', 'serviceaccount', ['sa'], true), columns: [labels] },
-  {
-    ...kubernetes('Pod', 'pods', 'pod', ['po'], true),
-    columns: [
-      { title: 'STATUS', cell: (resource) => textAt(resource, 'status', 'phase') },
-      { title: 'IP', cell: (resource) => textAt(resource, 'status', 'podIP') },
-      { title: 'NODE', cell: (resource) => textAt(resource, 'spec', 'nodeName') },
-      labels,
-    ],
-  },
-  {
-    ...kubernetes('Node', 'nodes', 'node', ['no'], false),
-    columns: [
-      {
-        title: 'ADDRESSES',
-        cell: (resource) =>
-          listAt(resource, 'status', 'addresses')
-            .map((row) => textAt(row, 'address'))
-            .join(','),
-      },
-      labels,
-    ],
-  },
-  {
-    kind: 'KubernetesNetworkPolicy',
-    apiVersion: 'networking.k8s.io/v1',
+    ...kubernetes(
+      'KubernetesNetworkPolicy',
+      'networking.k8s.io/v1',
+      'kubernetesnetworkpolicies',
+      'kubernetesnetworkpolicy',
+      ['netpol', 'knp', 'networkpolicies.networking.k8s.io', 'networkpolicy.networking.k8s.io'],
+      true,
+    ),
     writtenKind: 'NetworkPolicy',
-    plural: 'kubernetesnetworkpolicies',
-    singular: 'kubernetesnetworkpolicy',
-    shortNames: ['netpol', 'knp', 'networkpolicies.networking.k8s.io', 'networkpolicy.networking.k8s.io'],
-    namespaced: true,
-    columns: [
-      {
-        title: 'POD-SELECTOR',
-        cell: (resource) => podSelectorCell(memberAt(resource, 'spec', 'podSelector')),
-      },
-      { title: 'TYPES', wide: true, cell: (resource) => listAt(resource, 'spec', 'policyTypes').join(',') },
-    ],
+  },
+  kubernetes(
+    'ClusterNetworkPolicy',
+    'policy.networking.k8s.io/v1alpha2',
+    'clusternetworkpolicies',
+    'clusternetworkpolicy',
+    ['kcnp'],
+    false,
+  ),
+  calico(
+    'NetworkPolicy',
+    'networkpolicies',
+    'networkpolicy',
+    ['np', 'cnp', 'caliconetworkpolicy', 'policy', 'policies', 'pol', 'pols'],
+    true,
+  ),
+  calico(
+    'GlobalNetworkPolicy',
+    'globalnetworkpolicies',
+    'globalnetworkpolicy',
+    ['gnp', 'gnps', 'cgnp'],
+    false,
+  ),
+  calico('Tier', 'tiers', 'tier', [], false),
+  calico('NetworkSet', 'networksets', 'networkset', ['netset', 'netsets'], true),
+  calico('GlobalNetworkSet', 'globalnetworksets', 'globalnetworkset', ['gns'], false),
+  calico('IPPool', 'ippools', 'ippool', ['ipp', 'ipps', 'pool', 'pools'], false),
+  calico('Profile', 'profiles', 'profile', ['pro', 'pros'], false),
+  calico(
+    'StagedNetworkPolicy',
+    'stagednetworkpolicies',
+    'stagednetworkpolicy',
+    ['snp', 'snps', 'scnp'],
+    true,
+  ),
+  calico(
+    'StagedGlobalNetworkPolicy',
+    'stagedglobalnetworkpolicies',
+    'stagedglobalnetworkpolicy',
+    ['sgnp', 'sgnps'],
+    false,
+  ),
+  calico(
+    'StagedKubernetesNetworkPolicy',
+    'stagedkubernetesnetworkpolicies',
+    'stagedkubernetesnetworkpolicy',
+    ['sknp', 'skpol', 'skpols', 'stagedkubernetespolicy', 'stagedkubernetespolicies'],
+    true,
+  ),
+  calico('HostEndpoint', 'hostendpoints', 'hostendpoint', ['hep', 'heps'], false),
+  calico(
+    'FelixConfiguration',
+    'felixconfigurations',
+    'felixconfiguration',
+    ['felixconfig', 'felixconfigs'],
+    false,
+  ),
+  calico('IPReservation', 'ipreservations', 'ipreservation', ['reservation', 'reservations'], false),
+  calico(
+    'IPAMConfiguration',
+    'ipamconfigurations',
+    'ipamconfiguration',
+    ['ipamconfig', 'ipamconfigs'],
+    false,
+  ),
+  calico('IPAMBlock', 'ipamblocks', 'ipamblock', [], false),
+  calico('IPAMHandle', 'ipamhandles', 'ipamhandle', [], false),
+  calico('BlockAffinity', 'blockaffinities', 'blockaffinity', ['affinity', 'affinities'], false),
+  calico('BGPConfiguration', 'bgpconfigurations', 'bgpconfiguration', ['bgpconfig', 'bgpconfigs'], false),
+  calico('BGPPeer', 'bgppeers', 'bgppeer', ['bgpp', 'bgpps', 'bp', 'bps'], false),
+  calico('BGPFilter', 'bgpfilters', 'bgpfilter', ['bgpf', 'bgpfs', 'bf', 'bfs'], false),
+  calico('CalicoNodeStatus', 'caliconodestatuses', 'caliconodestatus', ['nodestatus', 'nodestatuses'], false),
+  calico(
+    'ClusterInformation',
+    'clusterinformations',
+    'clusterinformation',
+    ['clusterinfo', 'clusterinfos'],
+    false,
+  ),
+  calico(
+    'KubeControllersConfiguration',
+    'kubecontrollersconfigurations',
+    'kubecontrollersconfiguration',
+    ['kcc', 'kccs', 'kubecontrollersconfig', 'kubecontrollersconfigs'],
+    false,
+  ),
+  {
+    ...calico('CalicoWorkloadEndpoint', 'workloadendpoints', 'workloadendpoint', ['wep', 'weps'], true),
+    writtenKind: 'WorkloadEndpoint',
   },
   {
     ...calico(
-      'NetworkPolicy',
-      'networkpolicies',
-      'networkpolicy',
-      ['np', 'cnp', 'caliconetworkpolicy'],
-      true,
-    ),
-    columns: policyColumns,
-  },
-  {
-    ...calico('GlobalNetworkPolicy', 'globalnetworkpolicies', 'globalnetworkpolicy', ['gnp', 'cgnp'], false),
-    columns: policyColumns,
-  },
-  {
-    ...calico('Tier', 'tiers', 'tier', [], false),
-    columns: [spec('ORDER', 'order'), spec('DEFAULTACTION', 'defaultAction')],
-  },
-  {
-    ...calico('NetworkSet', 'networksets', 'networkset', ['netset', 'netsets'], true),
-    columns: [netsColumn],
-  },
-  {
-    ...calico('GlobalNetworkSet', 'globalnetworksets', 'globalnetworkset', ['gns'], false),
-    columns: [netsColumn],
-  },
-  {
-    ...calico('IPPool', 'ippools', 'ippool', ['ipp', 'pool', 'pools'], false),
-    columns: [
-      spec('CIDR', 'cidr'),
-      spec('SELECTOR', 'nodeSelector'),
-      spec('NAT', 'natOutgoing', true),
-      spec('IPIPMODE', 'ipipMode', true),
-      spec('VXLANMODE', 'vxlanMode', true),
-      spec('DISABLED', 'disabled', true),
-      spec('DISABLEBGPEXPORT', 'disableBGPExport', true),
-    ],
-  },
-  {
-    ...calico('Profile', 'profiles', 'profile', ['pro', 'pros'], false),
-    columns: [
-      {
-        title: 'LABELSTOAPPLY',
-        wide: true,
-        cell: (resource) => [...textMapAt(resource, 'spec', 'labelsToApply').keys()].join(','),
-      },
-    ],
-  },
-  {
-    ...calico('StagedNetworkPolicy', 'stagednetworkpolicies', 'stagednetworkpolicy', ['snp', 'scnp'], true),
-    columns: policyColumns,
-  },
-  {
-    ...calico(
-      'StagedGlobalNetworkPolicy',
-      'stagedglobalnetworkpolicies',
-      'stagedglobalnetworkpolicy',
-      ['sgnp'],
+      'CalicoNode',
+      'caliconodes',
+      'caliconode',
+      ['nodes.projectcalico.org', 'node.projectcalico.org'],
       false,
     ),
-    columns: policyColumns,
+    writtenKind: 'Node',
   },
-  {
-    ...calico(
-      'StagedKubernetesNetworkPolicy',
-      'stagedkubernetesnetworkpolicies',
-      'stagedkubernetesnetworkpolicy',
-      ['sknp'],
-      true,
-    ),
-    columns: [],
-  },
-  {
-    ...calico('HostEndpoint', 'hostendpoints', 'hostendpoint', ['hep', 'heps'], false),
-    columns: [spec('NODE', 'node'), spec('INTERFACE', 'interfaceName')],
-  },
-  {
-    ...calico(
-      'FelixConfiguration',
-      'felixconfigurations',
-      'felixconfiguration',
-      ['felixconfig', 'felixconfigs'],
-      false,
-    ),
-    columns: [],
-  },
-  { ...calico('IPReservation', 'ipreservations', 'ipreservation', [], false), columns: [] },
-  {
-    ...calico('IPAMConfiguration', 'ipamconfigurations', 'ipamconfiguration', ['ipamconfig'], false),
-    columns: [],
-  },
-  { ...calico('IPAMBlock', 'ipamblocks', 'ipamblock', [], false), columns: [] },
-  { ...calico('IPAMHandle', 'ipamhandles', 'ipamhandle', [], false), columns: [] },
-  {
-    ...calico('BlockAffinity', 'blockaffinities', 'blockaffinity', ['affinity', 'affinities'], false),
-    columns: [],
-  },
-  {
-    ...calico(
-      'BGPConfiguration',
-      'bgpconfigurations',
-      'bgpconfiguration',
-      ['bgpconfig', 'bgpconfigs'],
-      false,
-    ),
-    columns: [],
-  },
-  { ...calico('BGPPeer', 'bgppeers', 'bgppeer', ['bgpp', 'bgpps'], false), columns: [] },
-  { ...calico('BGPFilter', 'bgpfilters', 'bgpfilter', [], false), columns: [] },
-  {
-    ...calico(
-      'CalicoNodeStatus',
-      'caliconodestatuses',
-      'caliconodestatus',
-      ['nodestatus', 'nodestatuses'],
-      false,
-    ),
-    columns: [],
-  },
-  {
-    ...calico(
-      'ClusterInformation',
-      'clusterinformations',
-      'clusterinformation',
-      ['clusterinfo', 'clusterinfos'],
-      false,
-    ),
-    columns: [],
-  },
-  {
-    ...calico(
-      'KubeControllersConfiguration',
-      'kubecontrollersconfigurations',
-      'kubecontrollersconfiguration',
-      ['kcc', 'kccs', 'kubecontrollersconfig', 'kubecontrollersconfigs'],
-      false,
-    ),
-    columns: [],
-  },
-  {
-    ...calico(
-      'CalicoWorkloadEndpoint',
-      'workloadendpoints',
-      'workloadendpoint',
-      ['wep', 'weps'],
-      true,
-      'WorkloadEndpoint',
-    ),
-    columns: [],
-  },
-  { ...calico('CalicoNode', 'caliconodes', 'caliconode', [], false, 'Node'), columns: [] },
-  { ...calico('LiveMigration', 'livemigrations', 'livemigration', [], true), columns: [] },
-  { ...kubernetes('Service', 'services', 'service', ['svc'], true), columns: [] },
-  {
-    ...kubernetes('EndpointSlice', 'endpointslices', 'endpointslice', [], true),
-    apiVersion: 'discovery.k8s.io/v1',
-    columns: [],
-  },
-  {
-    ...kubernetes('ClusterNetworkPolicy', 'clusternetworkpolicies', 'clusternetworkpolicy', ['kcnp'], false),
-    apiVersion: 'policy.networking.k8s.io/v1alpha2',
-    columns: [],
-  },
+  calico('LiveMigration', 'livemigrations', 'livemigration', [], true),
 ];
 
 const rowByKind = new Map(kinds.map((row) => [row.kind, row]));
@@ -303,27 +187,10 @@ export function pathOf(kind: string, namespace: string | undefined, name: string
   return (namespace === undefined ? `${kind}/${name}` : `${kind}/${namespace}/${name}`) as KeyPath;
 }
 
-/** As kubectl prints label selectors: metav1.FormatLabelSelector. */
-function podSelectorCell(selector: unknown): string {
-  const labels = [...textMapAt(selector, 'matchLabels')].map(([key, value]) => `${key}=${value}`).sort();
-  const expressions = listAt(selector, 'matchExpressions').map((each) => {
-    const key = textAt(each, 'key');
-    const values = `(${listAt(each, 'values').join(',')})`;
-    const forms: { readonly [operator: string]: string } = {
-      In: `${key} in ${values}`,
-      NotIn: `${key} notin ${values}`,
-      Exists: key,
-      DoesNotExist: `!${key}`,
-    };
-    return forms[textAt(each, 'operator')] ?? '?';
-  });
-  return [...labels, ...expressions].join(',') || '<none>';
-}
-
 function namesOf(row: KindRow): string[] {
   const names = [row.plural, row.singular, ...row.shortNames];
   const group = row.apiVersion.includes('/') ? row.apiVersion.slice(0, row.apiVersion.indexOf('/')) : '';
-  if (group === 'projectcalico.org') names.push(`${row.plural}.${group}`, `${row.singular}.${group}`);
+  if (group !== '') names.push(`${row.plural}.${group}`, `${row.singular}.${group}`);
   return names;
 }
 
@@ -331,32 +198,28 @@ function calico(
   kind: ResourceKind,
   plural: string,
   singular: string,
-  shortNames: string[],
+  shortNames: readonly string[],
   namespaced: boolean,
-  writtenKind: string = kind,
-) {
-  return {
-    kind,
-    apiVersion: calicoVersion,
-    writtenKind,
-    plural,
-    singular,
-    shortNames,
-    namespaced,
-  } as const;
+): KindRow {
+  return kubernetes(kind, calicoVersion, plural, singular, shortNames, namespaced);
 }
 
 function kubernetes(
   kind: ResourceKind,
+  apiVersion: string,
   plural: string,
   singular: string,
-  shortNames: string[],
+  shortNames: readonly string[],
   namespaced: boolean,
-) {
-  return { kind, apiVersion: 'v1', writtenKind: kind, plural, singular, shortNames, namespaced } as const;
-}
-
-function spec(title: string, field: string, wide?: true): Column {
-  const cell = (resource: Resource) => String(memberAt(resource, 'spec', field) ?? '');
-  return wide ? { title, cell, wide } : { title, cell };
+): KindRow {
+  return {
+    kind,
+    apiVersion,
+    writtenKind: kind,
+    plural,
+    singular,
+    shortNames,
+    namespaced,
+    columns: columns[kind],
+  };
 }
