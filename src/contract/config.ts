@@ -16,6 +16,5 @@ export const defaultDataplaneConfig: DataplaneConfig = {
   ipipFromWorkloads: false,
   vxlanPort: 4789,
   dropInvalid: true,
-  denyAction: 'drop',
   logPrefix: 'calico-packet',
 };

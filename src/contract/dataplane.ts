@@ -60,6 +60,8 @@ export interface ResolvedPolicy {
   readonly kind: PolicyKind;
   /** Present on staged policies: no data plane enforces them, only `pending` lists of tiers name them. */
   readonly staged?: StagedAction;
+  /** Present when it is about one stage of hosts' traffic alone; then only that list of a host endpoint names it. */
+  readonly stage?: 'untracked' | 'pre-dnat';
   readonly ingress: readonly ResolvedRule[];
   readonly egress: readonly ResolvedRule[];
 }
@@ -191,9 +193,7 @@ export interface DataplaneConfig {
   readonly vxlanPort: number;
   /** Packets that connection tracking calls invalid are dropped at endpoints (disableConntrackInvalidCheck: false). */
   readonly dropInvalid: boolean;
-  /** What a denied packet meets (nftablesFilterDenyAction). */
-  readonly denyAction: 'drop' | 'reject';
-  /** What Log rules write first (logPrefix), with %t %k %n %p for tier, kind, name and full path of the policy. */
+  /** What Log rules write first (logPrefix); %t, %k, %n and %p stand for the policy's tier, kind, name and path. */
   readonly logPrefix: string;
 }
 
@@ -224,7 +224,10 @@ export interface DataplaneDriver extends AsyncDisposable {
   apply(signal: AbortSignal): Promise<ApplyReport>;
   /** Trust nothing read so far: the next apply reads back first. */
   queueResync(reason: string): void;
-  /** Called, at most once until the next apply, when the kernel was changed by someone else. */
+  /**
+   * Called when there is something to apply although no message came: links or addresses came or went, or someone else
+   * changed what is the driver's. It has noted by itself what to read back.
+   */
   onStrangersChange(listener: (reason: string) => void): void;
 }
 

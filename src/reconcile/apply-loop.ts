@@ -34,10 +34,7 @@ export class ApplyLoop {
   constructor(driver: DataplaneDriver, options: ApplyLoopOptions) {
     this.#driver = driver;
     this.#options = options;
-    driver.onStrangersChange((reason) => {
-      driver.queueResync(reason);
-      this.applySoon();
-    });
+    driver.onStrangersChange(() => this.applySoon());
   }
 
   onMessage(message: DataplaneMessage): void {

@@ -68,7 +68,14 @@ export type Match =
       readonly code: number;
       readonly negate?: boolean;
     }
-  | { readonly kind: 'interface-prefix'; readonly side: Side; readonly prefix: string }
+  | {
+      readonly kind: 'interface-prefix';
+      readonly side: Side;
+      readonly prefix: string;
+      readonly negate?: boolean;
+    }
+  /** The empty name: the packet comes from the node itself, or ends at it. */
+  | { readonly kind: 'interface'; readonly side: Side; readonly name: string; readonly negate?: boolean }
   | { readonly kind: 'connection'; readonly state: 'established' | 'invalid' }
   | { readonly kind: 'mark'; readonly mark: MarkName };
 
@@ -77,14 +84,18 @@ export type Action =
   | { readonly kind: 'jump' | 'goto'; readonly chain: string }
   | { readonly kind: 'log'; readonly prefix: string }
   | { readonly kind: 'set-mark' | 'clear-mark'; readonly mark: MarkName }
+  /** Connection tracking does not see the packet; only where it comes before that. */
+  | { readonly kind: 'untrack' }
   /** By the interface on that side, to the chain that the dispatch names; goes on when there is none. */
   | { readonly kind: 'dispatch'; readonly side: Side; readonly map: string };
 
 /**
  * `accepted`: policy let the packet pass; the guard at the workload's link wants it.
- * `passed`: a Pass rule ended the tier. `to-host`: the packet is for the node itself.
+ * `passed`: a Pass rule ended the tier. `to-host`: the packet is for the node itself. `at-host`: the walk is in a host
+ * endpoint's policy, where allowed means done with it. `host-accepted`: untracked or pre-DNAT policy let the packet in, no
+ * later host policy looks at it.
  */
-export type MarkName = 'accepted' | 'passed' | 'to-host';
+export type MarkName = 'accepted' | 'passed' | 'to-host' | 'at-host' | 'host-accepted';
 
 /**
  * One bit each. Bits 0 to 15 belong to others: Kubernetes takes 14 and 15, administrators the low byte; Calico's own
@@ -94,6 +105,8 @@ export const markBits: { readonly [M in MarkName]: number } = {
   accepted: 0x0001_0000,
   passed: 0x0002_0000,
   'to-host': 0x0004_0000,
+  'at-host': 0x0008_0000,
+  'host-accepted': 0x0010_0000,
 };
 
 export function rule(match: readonly Match[], action: Action, comment?: string): ChainRule {

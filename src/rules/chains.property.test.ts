@@ -182,7 +182,13 @@ function machineFor(state: DataplaneState, endpoint: ReturnType<typeof stateOf>[
     [...state.policies].map(([id, value]) => [
       id,
       ruleListChains(
-        { chain: chainName('pi', '', [id]), title: id, onPass: 'mark' },
+        {
+          chain: chainName('pi', '', [id]),
+          title: id,
+          logPrefix: 'log',
+          allowed: 'x-accept',
+          onPass: 'mark',
+        },
         value.ingress,
         direction,
         family,
@@ -191,7 +197,13 @@ function machineFor(state: DataplaneState, endpoint: ReturnType<typeof stateOf>[
   );
   const ends = [...state.profiles].map(([name, value]) =>
     ruleListChains(
-      { chain: chainName('pr', '', [name]), title: name, onPass: 'return' },
+      {
+        chain: chainName('pr', '', [name]),
+        title: name,
+        logPrefix: 'log',
+        allowed: 'x-accept',
+        onPass: 'return',
+      },
       value.ingress,
       direction,
       family,

@@ -14,18 +14,26 @@ import { type Action, type Chain, type ChainRule, type Match, rule } from './cha
 import { classify, type Footprint, type Item } from './classify.ts';
 import { matchesOf } from './match.ts';
 
-/** Where Allow leads: past the source's policy a packet meets the destination's, past that it is accepted. */
+/**
+ * Where Allow leads: past the source's policy a packet meets the destination's, past that it is accepted. Policies of one
+ * stage of hosts' traffic have an end of their own.
+ */
 export const allowedChain: { readonly [D in Direction]: string } = {
   egress: 'x-allowed',
   ingress: 'x-accept',
 };
+export const stageAllowedChain = { untracked: 'x-untracked', 'pre-dnat': 'x-pre-dnat' } as const;
 
 /** What a list of rules needs of its owner, be it a policy or a profile. */
 export interface RuleListOwner {
   /** The chain's name. */
   readonly chain: string;
-  /** `default/allow-web`, for comments and the log. */
+  /** `default/allow-web`, for comments. */
   readonly title: string;
+  /** Of what Log writes: `calico-packet ingress default/allow-web`. */
+  readonly logPrefix: string;
+  /** The chain to which Allow leads. */
+  readonly allowed: string;
   /** What Pass does: leave the tier, or, in a profile, go on to the next profile. */
   readonly onPass: 'mark' | 'return';
 }
@@ -83,9 +91,7 @@ function itemOf(
   family: Family,
 ): RuleItem[] {
   const comment = `${owner.title} ${direction} rule ${index}`;
-  const steps = matchesOf(resolved, family).flatMap((match) =>
-    ruleSteps(owner, resolved, match, direction, comment),
-  );
+  const steps = matchesOf(resolved, family).flatMap((match) => ruleSteps(owner, resolved, match, comment));
   if (steps.length === 0) return [];
   return [
     {
@@ -109,17 +115,16 @@ function ruleSteps(
   owner: RuleListOwner,
   resolved: ResolvedRule,
   match: readonly Match[],
-  direction: Direction,
   comment: string,
 ): ChainRule[] {
-  const actions = actionsOf(owner, resolved, direction);
+  const actions = actionsOf(owner, resolved);
   return actions.map((action) => rule(match, action, comment));
 }
 
-function actionsOf(owner: RuleListOwner, resolved: ResolvedRule, direction: Direction): readonly Action[] {
+function actionsOf(owner: RuleListOwner, resolved: ResolvedRule): readonly Action[] {
   switch (resolved.action) {
     case 'allow':
-      return [{ kind: 'goto', chain: allowedChain[direction] }];
+      return [{ kind: 'goto', chain: owner.allowed }];
     case 'deny':
       return [{ kind: 'drop' }];
     case 'pass':
@@ -127,7 +132,7 @@ function actionsOf(owner: RuleListOwner, resolved: ResolvedRule, direction: Dire
         ? [{ kind: 'set-mark', mark: 'passed' }, { kind: 'return' }]
         : [{ kind: 'return' }];
     case 'log':
-      return [{ kind: 'log', prefix: `muslin-${direction} ${owner.title}: ` }];
+      return [{ kind: 'log', prefix: `${owner.logPrefix}: ` }];
     default:
       return assertNever(resolved.action);
   }

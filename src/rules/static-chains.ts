@@ -10,8 +10,11 @@
  *     input   -> from a workload: the same egress policy, then what the node allows its workloads
  *     output  -> the node reaches its own workloads always (kubelet's probes depend on it)
  *
+ * Host endpoints add chains of their own around these: host-chains.ts.
+ *
  * @see Calico documentation, "Protect hosts": defaultEndpointToHostAction, host to local workload
  */
+import type { DataplaneConfig } from '../contract/dataplane.ts';
 import type { Family } from '../lib/address.ts';
 import { protocolNumbers } from '../lib/protocol.ts';
 import { type Action, type Chain, type ChainRule, type Match, rule, type Step } from './chain.ts';
@@ -20,8 +23,9 @@ import { allowedChain } from './policy-chains.ts';
 export interface StaticOptions {
   /** The first letters of every workload's interface on the host. */
   readonly interfacePrefix: string;
-  /** What becomes of allowed traffic from a workload to its own node (FelixConfiguration defaultEndpointToHostAction). */
-  readonly endpointToHost: 'drop' | 'return' | 'accept';
+  readonly config: DataplaneConfig;
+  /** Whether host endpoints are policed: their policies may then lead to the same ends as workloads'. */
+  readonly hasHosts: boolean;
 }
 
 export type Hook = 'forward' | 'input' | 'output';
@@ -35,15 +39,18 @@ export const hookChains: { readonly [H in Hook]: string } = {
   output: 'b-output',
 };
 
-/** UDP port of VXLAN (RFC 7348 section 5 as IANA assigned it): a workload must not forge the fabric's own packets. */
-const vxlanPort = 4789;
 /** IPv4 encapsulated in IP, RFC 2003. */
 const ipipProtocol = 4;
 
-/** Neighbour discovery and listener messages, without which IPv6 does not work: RFC 4861 section 4, RFC 2710, RFC 3810. */
-const alwaysAllowedIcmp6 = [130, 131, 132, 133, 135, 136, 143] as const;
+/** Neighbour and router discovery and listener messages, without which IPv6 does not work: RFC 4861 section 4, RFC 2710, RFC 3810. */
+const alwaysAllowedIcmp6 = [130, 131, 132, 133, 134, 135, 136, 143] as const;
 
-export function staticChains(family: Family, options: StaticOptions): readonly Chain[] {
+/** @param hostInput - what packets for the host itself meet that come from no workload. */
+export function staticChains(
+  family: Family,
+  options: StaticOptions,
+  hostInput: readonly Step[],
+): readonly Chain[] {
   const unknown = (side: 'src' | 'dst') =>
     rule(
       [{ kind: 'interface-prefix', side, prefix: options.interfacePrefix }],
@@ -53,19 +60,42 @@ export function staticChains(family: Family, options: StaticOptions): readonly C
   const from: Step = rule([], { kind: 'dispatch', side: 'src', map: dispatchMaps.from });
   const to: Step = rule([], { kind: 'dispatch', side: 'dst', map: dispatchMaps.to });
   return [
-    { name: hookChains.forward, steps: [established(), from, unknown('src'), to, unknown('dst')] },
+    {
+      name: hookChains.forward,
+      steps: [
+        established(),
+        ...(options.hasHosts ? [leaveHost] : []),
+        from,
+        unknown('src'),
+        to,
+        unknown('dst'),
+      ],
+    },
     {
       name: hookChains.input,
-      steps: [established(), ...neighbourDiscovery(family, options), toHost(options), from, unknown('src')],
+      steps: [
+        established(),
+        ...neighbourDiscovery(family, fromWorkload(options)),
+        toHost(options),
+        from,
+        unknown('src'),
+        ...hostInput,
+      ],
     },
     {
       name: hookChains.output,
       steps: [setAccepted([{ kind: 'interface-prefix', side: 'dst', prefix: options.interfacePrefix }])],
     },
     { name: 'x-established', steps: [setAccepted([]), rule([], { kind: 'accept' })] },
-    { name: allowedChain.ingress, steps: [setAccepted([]), rule([], { kind: 'accept' })] },
-    { name: allowedChain.egress, steps: [ifToHost(), to, unknown('dst'), rule([], { kind: 'accept' })] },
-    { name: 'x-to-host', steps: [hostVerdict(options.endpointToHost)] },
+    {
+      name: allowedChain.ingress,
+      steps: [...endOfHost(options), setAccepted([]), rule([], { kind: 'accept' })],
+    },
+    {
+      name: allowedChain.egress,
+      steps: [...endOfHost(options), ifToHost(), to, unknown('dst'), rule([], { kind: 'accept' })],
+    },
+    { name: 'x-to-host', steps: [hostVerdict(options.config.endpointToHost)] },
   ];
 }
 
@@ -74,49 +104,61 @@ export function endpointSteps(
   direction: 'ingress' | 'egress',
   first: string,
   adminUp: boolean,
+  config: DataplaneConfig,
 ): readonly Step[] {
   if (!adminUp) return [rule([], { kind: 'drop' }, 'endpoint is down')];
-  const invalid = rule([{ kind: 'connection', state: 'invalid' }], { kind: 'drop' }, 'invalid connection');
-  const tunnels = direction === 'egress' ? encapsulated() : [];
-  return [invalid, ...tunnels, rule([], { kind: 'goto', chain: first })];
+  const tunnels = direction === 'egress' ? encapsulated(config) : [];
+  return [...dropInvalid(config), ...tunnels, rule([], { kind: 'goto', chain: first })];
+}
+
+export function dropInvalid(config: DataplaneConfig): readonly ChainRule[] {
+  const match: Match[] = [{ kind: 'connection', state: 'invalid' }];
+  return config.dropInvalid ? [rule(match, { kind: 'drop' }, 'invalid connection')] : [];
+}
+
+/** Host policy of the forward hook stands in a chain before this one: what is allowed there goes on here. */
+const leaveHost: ChainRule = rule([], { kind: 'clear-mark', mark: 'at-host' });
+
+function endOfHost({ hasHosts }: StaticOptions): readonly ChainRule[] {
+  return hasHosts ? [rule([{ kind: 'mark', mark: 'at-host' }], { kind: 'accept' })] : [];
 }
 
 function established(): ChainRule {
   return rule([{ kind: 'connection', state: 'established' }], { kind: 'goto', chain: 'x-established' });
 }
 
-function encapsulated(): readonly ChainRule[] {
+/** A workload must not forge the fabric's own packets. */
+function encapsulated({ vxlanPort, vxlanFromWorkloads, ipipFromWorkloads }: DataplaneConfig): ChainRule[] {
   const vxlan: Match[] = [
     { kind: 'protocol', protocol: protocolNumbers.UDP },
     { kind: 'ports', side: 'dst', ports: [{ first: vxlanPort, last: vxlanPort }] },
   ];
+  const ipip: Match[] = [{ kind: 'protocol', protocol: ipipProtocol }];
   return [
-    rule(vxlan, { kind: 'drop' }, 'VXLAN from a workload'),
-    rule([{ kind: 'protocol', protocol: ipipProtocol }], { kind: 'drop' }, 'IPIP from a workload'),
+    ...(vxlanFromWorkloads ? [] : [rule(vxlan, { kind: 'drop' }, 'VXLAN from a workload')]),
+    ...(ipipFromWorkloads ? [] : [rule(ipip, { kind: 'drop' }, 'IPIP from a workload')]),
   ];
 }
 
-function neighbourDiscovery(family: Family, options: StaticOptions): readonly ChainRule[] {
+/** @param where - which packets; empty: all. */
+export function neighbourDiscovery(family: Family, where: readonly Match[]): readonly ChainRule[] {
   if (family === 4) return [];
   return alwaysAllowedIcmp6.map((type) =>
     rule(
-      [
-        { kind: 'interface-prefix', side: 'src', prefix: options.interfacePrefix },
-        { kind: 'protocol', protocol: protocolNumbers.ICMPv6 },
-        { kind: 'icmp-type', type },
-      ],
+      [...where, { kind: 'protocol', protocol: protocolNumbers.ICMPv6 }, { kind: 'icmp-type', type }],
       { kind: 'accept' },
       'neighbour discovery',
     ),
   );
 }
 
+function fromWorkload(options: StaticOptions): readonly Match[] {
+  return [{ kind: 'interface-prefix', side: 'src', prefix: options.interfacePrefix }];
+}
+
 /** Input meets the same egress chains as forward; the mark tells `x-allowed` which way the packet goes on. */
 function toHost(options: StaticOptions): ChainRule {
-  return rule([{ kind: 'interface-prefix', side: 'src', prefix: options.interfacePrefix }], {
-    kind: 'set-mark',
-    mark: 'to-host',
-  });
+  return rule(fromWorkload(options), { kind: 'set-mark', mark: 'to-host' });
 }
 
 function ifToHost(): ChainRule {
@@ -128,7 +170,7 @@ function setAccepted(match: readonly Match[]): ChainRule {
 }
 
 /** Return: other tables' rules decide, as the base chains' policy is accept. */
-function hostVerdict(verdict: StaticOptions['endpointToHost']): ChainRule {
+function hostVerdict(verdict: DataplaneConfig['endpointToHost']): ChainRule {
   const action: Action = { kind: verdict === 'drop' ? 'drop' : 'accept' };
   return rule([], action, `workload to host: ${verdict}`);
 }

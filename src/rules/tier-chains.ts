@@ -33,21 +33,27 @@ export interface ListSources {
   profileChain(name: string, direction: Direction): string;
 }
 
-/** @returns the chain where the endpoint's policy starts, and every chain of the list from there on. */
+/**
+ * @param undecided - what befalls packets that neither tiers nor profiles decided.
+ * @returns the chain where the endpoint's policy starts, and every chain of the list from there on.
+ */
 export function listChains(
   endpoint: Pick<ResolvedEndpoint, 'tiers' | 'profiles'>,
   direction: Direction,
   sources: ListSources,
+  undecided: 'drop' | 'accept' = 'drop',
 ): { first: string; chains: readonly Chain[] } {
   const tiers = endpoint.tiers
     .filter((tier) => tier[direction].length > 0)
     .map((tier) => tierChains(tier, direction, sources));
   const profiles = endpoint.profiles.map((name) => sources.profileChain(name, direction));
   const members = [...tiers.map(([tier]) => tier.name), ...profiles];
-  const first = chainName('e', 'list', [direction, ...members]);
+  const first = chainName('e', 'list', [direction, undecided, ...members]);
   const steps = [
     ...members.map((chain) => rule([], { kind: 'jump', chain })),
-    rule([], { kind: 'drop' }, `no profile allowed ${direction}`),
+    undecided === 'drop'
+      ? rule([], { kind: 'drop' }, `no profile allowed ${direction}`)
+      : rule([], { kind: 'accept' }, `no policy decided ${direction}`),
   ];
   return { first, chains: [{ name: first, steps }, ...tiers.flat()] };
 }

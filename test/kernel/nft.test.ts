@@ -53,6 +53,7 @@ function statements(family: Family): { [K in Statement['kind']]: readonly Statem
     'mark-test': [{ kind: 'mark-test', mask: 0x20000, value: 0x20000 }],
     'mark-set': [{ kind: 'mark-set', mask: 0x30000, value: 0x10000 }],
     counter: [{ kind: 'counter' }],
+    notrack: [{ kind: 'notrack' }],
     log: [{ kind: 'log', prefix: 'muslin: ' }],
     verdict: [{ kind: 'verdict', verdict: { kind: 'jump', chain: 'c-one' } }],
   };

@@ -76,6 +76,7 @@ export class ChainMachine {
         return outcome === 'end' ? null : outcome;
       }
       case 'log':
+      case 'untrack':
         return null;
       case 'set-mark':
         marks.add(action.mark);
@@ -122,6 +123,7 @@ export class ChainMachine {
         return marks.has(match.mark);
       case 'connection':
         return false; // the first packet of a valid flow
+      case 'interface':
       case 'interface-prefix':
         throw new Error('no interfaces here');
       default:

@@ -33,7 +33,7 @@ const refusedAfterMs = 120;
 
 export class NodeRig implements AsyncDisposable {
   readonly node: NetNs = NetNs.anonymous();
-  readonly driverOptions: { interfacePrefix: string; endpointToHost: 'drop'; bpf: string };
+  readonly driverOptions: { interfacePrefix: string; bpf: string };
   readonly #folder = mkdtempSync(join(tmpdir(), 'muslin-rig-'));
   readonly #workloads = new Map<string, RigWorkload>();
   readonly #listeners: Fd[] = [];
@@ -42,7 +42,7 @@ export class NodeRig implements AsyncDisposable {
 
   constructor(names: readonly string[], ports: readonly number[] = [80, 81]) {
     mountBpffs(this.#folder);
-    this.driverOptions = { interfacePrefix: 'cali', endpointToHost: 'drop', bpf: join(this.#folder, 'node') };
+    this.driverOptions = { interfacePrefix: 'cali', bpf: join(this.#folder, 'node') };
     this.#guard = new Guard(this.driverOptions.bpf);
     this.#host = this.node.run(() => Rtnetlink.open());
     this.node.run(() => this.#host.links.set(1, { up: true }));

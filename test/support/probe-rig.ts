@@ -28,7 +28,6 @@ import { Prober } from './prober.ts';
 /** What every Linux driver is told. */
 export interface DriverOptions {
   readonly interfacePrefix: string;
-  readonly endpointToHost: 'drop' | 'return' | 'accept';
   /** Folder on a BPF file system. */
   readonly bpf: string;
 }
@@ -59,7 +58,7 @@ export class ProbeRig implements AsyncDisposable {
   constructor(workloads: readonly RigParty[], outside: readonly Address[]) {
     mountBpffs(this.#folder);
     const bpf = join(this.#folder, 'node');
-    this.driverOptions = { interfacePrefix: 'cali', endpointToHost: 'drop', bpf };
+    this.driverOptions = { interfacePrefix: 'cali', bpf };
     const guard = new Guard(bpf);
     this.#host = this.node.run(() => Rtnetlink.open());
     this.node.run(() => this.#host.links.set(1, { up: true }));

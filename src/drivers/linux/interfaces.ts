@@ -1,26 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The node's links by name, as last listed; events say when that is old. */
+/** The node's links by name and their addresses, as last listed; events say when that is old. */
 
-import type { Links } from '../../kernel/rtnetlink/links.ts';
-import type { IfName } from '../../lib/brand.ts';
+import type { Rtnetlink } from '../../kernel/rtnetlink/rtnetlink.ts';
+import type { Address, IfName } from '../../lib/brand.ts';
 import { parseIfName } from '../../lib/if-name.ts';
 
 export class Interfaces {
-  readonly #links: Links;
+  readonly #rtnetlink: Rtnetlink;
   #byName: ReadonlyMap<string, number> | null = null;
+  #addresses: ReadonlyMap<IfName, readonly Address[]> | null = null;
 
-  constructor(links: Links) {
-    this.#links = links;
+  constructor(rtnetlink: Rtnetlink) {
+    this.#rtnetlink = rtnetlink;
   }
 
   /** The next question lists anew. */
   forget(): void {
     this.#byName = null;
+    this.#addresses = null;
   }
 
   /** Index by name; the same object until the links were listed anew. */
   listing(): ReadonlyMap<string, number> {
-    this.#byName ??= new Map(this.#links.list().map((link) => [link.name, link.index]));
+    this.#byName ??= new Map(this.#rtnetlink.links.list().map((link) => [link.name, link.index]));
     return this.#byName;
   }
 
@@ -30,6 +32,22 @@ export class Interfaces {
 
   names(): readonly IfName[] {
     return [...this.listing().keys()].map(parseIfName);
+  }
+
+  /** Of every link that has any. */
+  addresses(): ReadonlyMap<IfName, readonly Address[]> {
+    this.#addresses ??= this.#listAddresses();
+    return this.#addresses;
+  }
+
+  #listAddresses(): ReadonlyMap<IfName, readonly Address[]> {
+    const names = new Map([...this.listing()].map(([name, index]) => [index, parseIfName(name)]));
+    const found = new Map<IfName, Address[]>();
+    for (const { index, address } of this.#rtnetlink.addresses.list()) {
+      const name = names.get(index);
+      if (name !== undefined) found.set(name, [...(found.get(name) ?? []), address]);
+    }
+    return found;
   }
 
   withPrefix(prefix: string): readonly (readonly [string, number])[] {

@@ -31,21 +31,22 @@ export class NodeNetwork implements Disposable {
 
   /** In the network namespace of the calling thread, for good. */
   constructor(onStrangersChange: (reason: string) => void) {
-    this.interfaces = new Interfaces(this.#rtnetlink.links);
+    this.interfaces = new Interfaces(this.#rtnetlink);
     this.#tables = {
       4: new Reconciler(new RouteTable(4, this.#rtnetlink.routes)),
       6: new Reconciler(new RouteTable(6, this.#rtnetlink.routes)),
     };
     this.#watch = watchRoutes({
-      kinds: ['link', 'route'],
+      kinds: ['link', 'address', 'route'],
       onEvent: (event) => {
-        if (event.kind === 'link') this.#linkChanged(onStrangersChange);
+        if (event.kind === 'link' || event.kind === 'address') this.#linkChanged(onStrangersChange);
         else if (event.kind === 'route' && this.#disagrees(event.row, event.gone)) {
+          this.#tables[familyOf(event.row.dst)].queueResync();
           onStrangersChange(`route ${event.row.dst} was changed by someone else`);
         }
       },
       onOverflow: () => {
-        this.interfaces.forget();
+        this.queueResync();
         onStrangersChange('events of links and routes were lost');
       },
     });
@@ -113,7 +114,7 @@ export class NodeNetwork implements Disposable {
   }
 
   #linkChanged(onStrangersChange: (reason: string) => void): void {
-    this.interfaces.forget();
+    this.queueResync(); // IPv4 routes go with their link without an event: net/ipv4/fib_trie.c, fib_table_flush
     onStrangersChange('links changed');
   }
 

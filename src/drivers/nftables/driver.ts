@@ -18,6 +18,7 @@ import type {
   DataplaneDriver,
   DataplaneMessage,
   ResolvedEndpoint,
+  ResolvedHostEndpoint,
 } from '../../contract/dataplane.ts';
 import { isBpffs, mountBpffs } from '../../kernel/bpf/bpffs.ts';
 import { supportsTcx } from '../../kernel/bpf/link.ts';
@@ -29,12 +30,13 @@ import { kernelAtLeast } from '../../kernel/release.ts';
 import type { IfName, KeyPath } from '../../lib/brand.ts';
 import { markBits } from '../../rules/chain.ts';
 import { Guards } from '../linux/guards.ts';
+import { hostClaims, noClaims } from '../linux/host-claims.ts';
 import { NodeNetwork } from '../linux/node-network.ts';
 import { FamilyRuleset, tableName } from './ruleset.ts';
 
 export interface NftablesOptions {
+  /** The first letters of every workload's interface on the host. */
   readonly interfacePrefix: string;
-  readonly endpointToHost: 'drop' | 'return' | 'accept';
   /** Folder on a BPF file system, of this network namespace alone. */
   readonly bpf: string;
 }
@@ -55,6 +57,8 @@ export class NftablesDriver implements DataplaneDriver {
   readonly #network: NodeNetwork;
   readonly #guards: Guards;
   readonly #endpoints = new Map<KeyPath, ResolvedEndpoint>();
+  readonly #hostEndpoints = new Map<KeyPath, ResolvedHostEndpoint>();
+  readonly #interfacePrefix: string;
   readonly #poll: NodeJS.Timeout;
   #listener: (reason: string) => void = () => {};
   /** Families whose table this driver's socket owns. */
@@ -66,6 +70,7 @@ export class NftablesDriver implements DataplaneDriver {
 
   /** In the network namespace of the calling thread, for good. @throws {KernelError} */
   constructor(options: NftablesOptions) {
+    this.#interfacePrefix = options.interfacePrefix;
     this.#families = ([4, 6] as const).map((family) => new FamilyRuleset(family, options));
     this.#nft = new NftSocket();
     this.#network = new NodeNetwork((reason) => this.#listener(reason));
@@ -92,6 +97,8 @@ export class NftablesDriver implements DataplaneDriver {
     this.#network.onMessage(message);
     if (message.kind === 'endpoint-update') this.#endpoints.set(message.id, message.endpoint);
     if (message.kind === 'endpoint-remove') this.#endpoints.delete(message.id);
+    if (message.kind === 'host-endpoint-update') this.#hostEndpoints.set(message.id, message.endpoint);
+    if (message.kind === 'host-endpoint-remove') this.#hostEndpoints.delete(message.id);
   }
 
   queueResync(_reason: string): void {
@@ -107,6 +114,7 @@ export class NftablesDriver implements DataplaneDriver {
   async apply(): Promise<ApplyReport> {
     enableForwarding();
     if (this.#stale) this.#readBack();
+    this.#claim();
     for (const family of this.#families) family.render();
     const closing = this.#guards.closeOthers(this.#mayBeOpen());
     const rules = this.#commitRules();
@@ -138,6 +146,14 @@ export class NftablesDriver implements DataplaneDriver {
       if (hadQuarantine) family.rerenderAll();
     }
     this.#stale = false;
+  }
+
+  #claim(): void {
+    const claims =
+      this.#hostEndpoints.size === 0
+        ? noClaims
+        : hostClaims(this.#hostEndpoints, this.#network.interfaces.addresses(), this.#interfacePrefix);
+    for (const family of this.#families) family.setClaims(claims);
   }
 
   #mayBeOpen(): ReadonlySet<IfName> {
@@ -239,7 +255,9 @@ export class NftablesDriver implements DataplaneDriver {
   #pollGuards(): void {
     if (++this.#polls % hardenEveryPolls === 0) this.#hardenAgain();
     const changed = this.#guards.changed();
-    if (changed !== null) this.#listener(`the guard of ${changed} was changed by someone else`);
+    if (changed === null) return;
+    this.#guards.forget();
+    this.#listener(`the guard of ${changed} was changed by someone else`);
   }
 }
 

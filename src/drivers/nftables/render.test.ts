@@ -46,6 +46,10 @@ const matches: { readonly [K in Match['kind']]: readonly (readonly [Match, strin
     [{ kind: 'icmp-type-code', type: 8, code: 1, negate: true }, 'th sport != 2049'],
   ],
   'interface-prefix': [[{ kind: 'interface-prefix', side: 'src', prefix: 'cali' }, 'iifname "cali*"']],
+  interface: [
+    [{ kind: 'interface', side: 'dst', name: 'lo', negate: true }, 'oifname != "lo"'],
+    [{ kind: 'interface', side: 'src', name: '' }, 'iifname ""'],
+  ],
   connection: [
     [{ kind: 'connection', state: 'established' }, 'ct state established,related'],
     [{ kind: 'connection', state: 'invalid' }, 'ct state invalid'],
@@ -68,6 +72,7 @@ const actions: { readonly [K in Action['kind']]: readonly [Action, string] } = {
     { kind: 'clear-mark', mark: 'passed' },
     'meta mark set meta mark and 0xfffdffff or 0x00000000',
   ],
+  untrack: [{ kind: 'untrack' }, 'notrack'],
   dispatch: [{ kind: 'dispatch', side: 'dst', map: 'd-to' }, 'oifname vmap @d-to'],
 };
 

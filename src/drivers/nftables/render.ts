@@ -121,7 +121,21 @@ class Renderer {
         return this.#icmpTypeCode(match.type, match.code, match.negate ?? false);
       case 'interface-prefix':
         return [
-          { kind: 'prefix', field: match.side === 'src' ? 'iifname' : 'oifname', prefix: match.prefix },
+          {
+            kind: 'prefix',
+            field: interfaceField(match.side),
+            prefix: match.prefix,
+            negate: match.negate ?? false,
+          },
+        ];
+      case 'interface':
+        return [
+          {
+            kind: 'equal',
+            field: interfaceField(match.side),
+            value: match.name,
+            negate: match.negate ?? false,
+          },
         ];
       case 'connection':
         return [
@@ -219,6 +233,10 @@ function portField(side: Side): 'sport' | 'dport' {
   return side === 'src' ? 'sport' : 'dport';
 }
 
+function interfaceField(side: Side): 'iifname' | 'oifname' {
+  return side === 'src' ? 'iifname' : 'oifname';
+}
+
 function icmp(field: 'icmp-type' | 'icmp-code', value: number, negate: boolean): Statement {
   return { kind: 'equal', field, value: String(value), negate };
 }
@@ -239,7 +257,9 @@ function actionStatements(action: Action): Statement[] {
     case 'clear-mark':
       return [{ kind: 'mark-set', mask: markBits[action.mark], value: 0 }];
     case 'dispatch':
-      return [{ kind: 'vmap', fields: [action.side === 'src' ? 'iifname' : 'oifname'], map: action.map }];
+      return [{ kind: 'vmap', fields: [interfaceField(action.side)], map: action.map }];
+    case 'untrack':
+      return [{ kind: 'notrack' }];
     default:
       return assertNever(action);
   }

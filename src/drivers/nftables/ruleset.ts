@@ -6,29 +6,35 @@
  * A change is rendered when it is asked for (`render`), not when it is heard, so that ten messages about one policy
  * cost one rendering. A policy whose outline changed (which ports, whether it can pass) has its lists rendered too.
  */
+import { defaultDataplaneConfig } from '../../contract/config.ts';
 import type {
+  DataplaneConfig,
   DataplaneMessage,
   Direction,
   ResolvedEndpoint,
+  ResolvedHostEndpoint,
   ResolvedPolicy,
   ResolvedProfile,
   ResolvedRule,
+  ResolvedTier,
 } from '../../contract/dataplane.ts';
 import type { BaseHook, Element } from '../../kernel/nft/model.ts';
 import type { Family } from '../../lib/address.ts';
 import type { IpSetId, KeyPath } from '../../lib/brand.ts';
 import { assertNever } from '../../lib/errors.ts';
 import type { Chain } from '../../rules/chain.ts';
+import { hostPlaces } from '../../rules/host-chains.ts';
 import { chainName } from '../../rules/names.ts';
-import { type RuleListChains, ruleListChains } from '../../rules/policy-chains.ts';
 import {
-  dispatchMaps,
-  endpointSteps,
-  hookChains,
-  type StaticOptions,
-  staticChains,
-} from '../../rules/static-chains.ts';
+  allowedChain,
+  type RuleListChains,
+  ruleListChains,
+  stageAllowedChain,
+} from '../../rules/policy-chains.ts';
+import { dispatchMaps, endpointSteps, hookChains, staticChains } from '../../rules/static-chains.ts';
 import { listChains, type PolicyInList } from '../../rules/tier-chains.ts';
+import type { HostClaims } from '../linux/host-claims.ts';
+import { HostRules } from './host-rules.ts';
 import { IpSets } from './ip-sets.ts';
 import { dispatchSpec, renderUnit } from './render.ts';
 import { FamilyTable } from './tables.ts';
@@ -41,13 +47,32 @@ const dispatchOf: { readonly [D in Direction]: string } = {
 };
 const staticOwner = 'static';
 
-/** Priorities of the hooks: filter, as kube-proxy's and Calico's own (0): users' rules at -1 and +1 stand around it. */
+/**
+ * Priorities of the hooks: filter, as kube-proxy's and Calico's own (0): users' rules at -1 and +1 stand around it. Hosts'
+ * policy stands where iptables' raw (-300) and mangle (-150) tables would, and around the forward hook's.
+ */
 const hooks: ReadonlyMap<string, BaseHook> = new Map(
-  (['forward', 'input', 'output'] as const).map((hook) => [
-    hookChains[hook],
-    { type: 'filter', hook, priority: 0, policy: 'accept' },
-  ]),
+  (
+    [
+      [hookChains.forward, 'forward', 0],
+      [hookChains.input, 'input', 0],
+      [hookChains.output, 'output', 0],
+      [hostPlaces['untracked-in'].base, 'prerouting', -300],
+      [hostPlaces['untracked-out'].base, 'output', -300],
+      [hostPlaces['pre-dnat'].base, 'prerouting', -150],
+      [hostPlaces['forward-in'].base, 'forward', -5],
+      [hostPlaces['forward-out'].base, 'forward', 5],
+      [hostPlaces.output.base, 'postrouting', -150],
+    ] as const
+  ).flatMap(([chain, hook, priority]) =>
+    chain === null ? [] : [[chain, { type: 'filter', hook, priority, policy: 'accept' }]],
+  ),
 );
+
+export interface RulesetOptions {
+  /** The first letters of every workload's interface on the host. */
+  readonly interfacePrefix: string;
+}
 
 type Outline = Pick<PolicyInList, 'footprint' | 'commutes' | 'passes' | 'only'>;
 
@@ -55,7 +80,9 @@ export class FamilyRuleset {
   readonly family: Family;
   readonly table: FamilyTable;
   readonly #ipSets: IpSets;
-  readonly #options: StaticOptions;
+  readonly #options: RulesetOptions;
+  readonly #hosts: HostRules;
+  #config: DataplaneConfig = defaultDataplaneConfig;
   readonly #policies = new Map<KeyPath, ResolvedPolicy>();
   readonly #profiles = new Map<string, ResolvedProfile>();
   readonly #endpoints = new Map<KeyPath, ResolvedEndpoint>();
@@ -63,12 +90,13 @@ export class FamilyRuleset {
   readonly #dirty = new Set<string>();
   /** Owners by the IP set that they read. */
   readonly #readers = new Map<IpSetId, Set<string>>();
-  /** Endpoints by the policy in their tiers. */
-  readonly #users = new Map<KeyPath, Set<KeyPath>>();
+  /** Endpoints' owners by the policy in their tiers. */
+  readonly #users = new Map<KeyPath, Set<string>>();
 
-  constructor(family: Family, options: StaticOptions) {
+  constructor(family: Family, options: RulesetOptions) {
     this.family = family;
     this.#options = options;
+    this.#hosts = new HostRules(family, options.interfacePrefix);
     this.table = new FamilyTable({ family, name: tableName }, hooks);
     this.#ipSets = new IpSets(family, this.table);
     this.#dirty.add(staticOwner);
@@ -96,9 +124,13 @@ export class FamilyRuleset {
         return this.#setEndpoint(message.id, message.endpoint);
       case 'endpoint-remove':
         return this.#setEndpoint(message.id, null);
-      case 'config-update':
       case 'host-endpoint-update':
+        return this.#setHost(message.id, message.endpoint);
       case 'host-endpoint-remove':
+        return this.#setHost(message.id, null);
+      case 'config-update':
+        this.#config = message.config;
+        return this.#dirtyAll();
       case 'route-update':
       case 'route-remove':
       case 'in-sync':
@@ -111,17 +143,28 @@ export class FamilyRuleset {
   /** Brings what is wanted of the table up to date. Policies first: lists are rendered from their outlines. */
   render(): void {
     const byKind = (kind: string) => [...this.#dirty].filter((owner) => owner.startsWith(kind));
-    if (this.#dirty.has(staticOwner)) this.#renderStatic();
     for (const owner of byKind('policy ')) this.#renderPolicy(owner.slice(7) as KeyPath);
     for (const owner of byKind('profile ')) this.#renderProfile(owner.slice(8));
     for (const owner of byKind('endpoint ')) this.#renderEndpoint(owner.slice(9) as KeyPath);
+    for (const owner of byKind('host ')) this.#renderHost(owner.slice(5) as KeyPath);
+    if (this.#dirty.has(staticOwner)) this.#renderStatic();
     this.#dirty.clear();
+  }
+
+  /** Which interface is which host endpoint's: links and addresses come and go without a message. */
+  setClaims(claims: HostClaims): void {
+    if (this.#hosts.setClaims(claims)) this.#dirty.add(staticOwner);
   }
 
   /** Everything is wanted anew, for what was quarantined was wanted as closed. */
   rerenderAll(): void {
     this.#ipSets.wantAll();
+    this.#dirtyAll();
+  }
+
+  #dirtyAll(): void {
     this.#dirty.add(staticOwner);
+    for (const id of this.#hosts.ids()) this.#dirty.add(`host ${id}`);
     for (const id of this.#policies.keys()) this.#dirty.add(`policy ${id}`);
     for (const name of this.#profiles.keys()) this.#dirty.add(`profile ${name}`);
     for (const id of this.#endpoints.keys()) this.#dirty.add(`endpoint ${id}`);
@@ -132,7 +175,7 @@ export class FamilyRuleset {
     const endpoint = this.#endpoints.get(id);
     const quarantined = this.table.quarantined();
     if (!endpoint || quarantined.size === 0) return null;
-    const policies = endpoint.tiers.flatMap((tier) => [...tier.ingress, ...tier.egress]);
+    const policies = policiesOf(endpoint.tiers);
     const profiles = endpoint.profiles.map((name) => `profile ${name}`);
     for (const owner of [
       staticOwner,
@@ -159,9 +202,28 @@ export class FamilyRuleset {
   }
 
   #setEndpoint(id: KeyPath, endpoint: ResolvedEndpoint | null): void {
-    for (const policy of policiesOf(this.#endpoints.get(id))) this.#users.get(policy)?.delete(id);
-    for (const policy of policiesOf(endpoint ?? undefined)) addTo(this.#users, policy, id);
-    this.#set(this.#endpoints, id, endpoint, `endpoint ${id}`);
+    const owner = `endpoint ${id}`;
+    this.#replaceUses(owner, this.#endpoints.get(id)?.tiers, endpoint?.tiers);
+    this.#set(this.#endpoints, id, endpoint, owner);
+  }
+
+  #setHost(id: KeyPath, endpoint: ResolvedHostEndpoint | null): void {
+    const owner = `host ${id}`;
+    this.#replaceUses(owner, tiersOfHost(this.#hosts.get(id)), tiersOfHost(endpoint));
+    const isFirstOrLast = this.#hosts.isEmpty || endpoint === null;
+    this.#hosts.set(id, endpoint);
+    this.#dirty.add(owner);
+    this.#dirty.add(staticOwner);
+    if (isFirstOrLast) this.#dirtyAll();
+  }
+
+  #replaceUses(
+    owner: string,
+    before: readonly ResolvedTier[] = [],
+    after: readonly ResolvedTier[] = [],
+  ): void {
+    for (const policy of policiesOf(before)) this.#users.get(policy)?.delete(owner);
+    for (const policy of policiesOf(after)) addTo(this.#users, policy, owner);
   }
 
   #markReaders(id: IpSetId): void {
@@ -169,7 +231,16 @@ export class FamilyRuleset {
   }
 
   #renderStatic(): void {
-    this.#want(staticOwner, staticChains(this.family, this.#options));
+    const hasHosts = !this.#hosts.isEmpty;
+    const options = { ...this.#options, config: this.#config, hasHosts };
+    this.#want(staticOwner, [
+      ...staticChains(this.family, options, this.#hosts.inputSteps()),
+      ...this.#hosts.sharedChains(this.#config),
+    ]);
+    for (const [map, elements] of this.#hosts.maps()) {
+      if (elements) this.table.wantSet(map, { spec: dispatchSpec, elements });
+      else this.table.forgetSet(map);
+    }
     for (const map of Object.values(dispatchMaps)) {
       this.table.wantSet(map, {
         spec: dispatchSpec,
@@ -181,17 +252,17 @@ export class FamilyRuleset {
   #renderPolicy(id: KeyPath): void {
     const policy = this.#policies.get(id);
     const owner = `policy ${id}`;
-    if (!policy) {
+    if (!policy || policy.staged !== undefined) {
       for (const direction of directions) this.#outlines.delete(outlineKey(owner, direction));
       return this.#want(owner, null);
     }
-    const lists = this.#ruleLists(owner, id, policy, 'mark');
+    const lists = this.#ruleLists(owner, id, policy, 'mark', policy);
     this.#want(
       owner,
       lists.flatMap((list) => list.chains),
     );
     if (lists.map((list, i) => this.#outline(owner, directions[i] ?? 'ingress', list)).some(Boolean)) {
-      for (const endpoint of this.#users.get(id) ?? []) this.#dirty.add(`endpoint ${endpoint}`);
+      for (const user of this.#users.get(id) ?? []) this.#dirty.add(user);
     }
   }
 
@@ -211,10 +282,17 @@ export class FamilyRuleset {
     title: string,
     lists: { readonly [D in Direction]: readonly ResolvedRule[] },
     onPass: 'mark' | 'return',
+    policy?: ResolvedPolicy,
   ): readonly RuleListChains[] {
     return directions.map((direction) =>
       ruleListChains(
-        { chain: listChainName(owner, direction), title, onPass },
+        {
+          chain: listChainName(owner, direction),
+          title,
+          logPrefix: logPrefixOf(this.#config.logPrefix, direction, title, policy),
+          allowed: policy?.stage ? stageAllowedChain[policy.stage] : allowedChain[direction],
+          onPass,
+        },
         lists[direction],
         direction,
         this.family,
@@ -242,9 +320,16 @@ export class FamilyRuleset {
       const list = listChains(endpoint, direction, this.#sources());
       const name = listChainName(owner, direction);
       this.#dispatch(owner, direction, endpoint.ifName);
-      return [{ name, steps: endpointSteps(direction, list.first, endpoint.adminUp) }, ...list.chains];
+      const steps = endpointSteps(direction, list.first, endpoint.adminUp, this.#config);
+      return [{ name, steps }, ...list.chains];
     });
     this.#want(owner, chains);
+  }
+
+  #renderHost(id: KeyPath): void {
+    const owner = `host ${id}`;
+    if (!this.#hosts.get(id)) return this.#want(owner, null);
+    this.#want(owner, this.#hosts.endpointChains(id, this.#config, this.#sources()));
   }
 
   /** One member of the dispatch map leads packets of the endpoint's interface to the endpoint's chain. */
@@ -284,8 +369,26 @@ export class FamilyRuleset {
   }
 }
 
-function policiesOf(endpoint: ResolvedEndpoint | undefined): readonly KeyPath[] {
-  return endpoint?.tiers.flatMap((tier) => [...tier.ingress, ...tier.egress]) ?? [];
+function policiesOf(tiers: readonly ResolvedTier[]): readonly KeyPath[] {
+  return tiers.flatMap((tier) => [...tier.ingress, ...tier.egress]);
+}
+
+function tiersOfHost(endpoint: ResolvedHostEndpoint | null | undefined): readonly ResolvedTier[] {
+  if (!endpoint) return [];
+  const { tiers, forward, untracked, preDnat } = endpoint;
+  return [...tiers, ...forward, ...untracked, ...preDnat];
+}
+
+/** As FelixConfiguration's logPrefix says; without any of its signs the policy is named all the same. */
+function logPrefixOf(written: string, direction: Direction, title: string, policy?: ResolvedPolicy): string {
+  if (!/%[tknp]/.test(written)) return `${written} ${direction} ${title}`;
+  const signs: { readonly [sign: string]: string } = {
+    '%t': policy?.tier ?? '',
+    '%k': policy?.kind ?? 'Profile',
+    '%n': policy?.name ?? title,
+    '%p': title,
+  };
+  return written.replace(/%[tknp]/g, (sign) => signs[sign] ?? sign);
 }
 
 function addTo<K, V>(index: Map<K, Set<V>>, key: K, value: V): void {

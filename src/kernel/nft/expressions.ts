@@ -68,6 +68,8 @@ export function writeStatement(w: NetlinkWriter, statement: Statement, family: F
       return setMark(w, statement.mask, statement.value);
     case 'counter':
       return expression(w, 'counter', () => {});
+    case 'notrack':
+      return expression(w, 'notrack', () => {});
     case 'log':
       return expression(w, 'log', () => w.attrString(logAttr.PREFIX, statement.prefix));
     case 'verdict':

@@ -122,6 +122,8 @@ export type Statement =
   /** Sets the bits of `value`, clears those of `mask` that `value` lacks, keeps the rest. */
   | { readonly kind: 'mark-set'; readonly mask: number; readonly value: number }
   | { readonly kind: 'counter' }
+  /** Connection tracking does not see the packet; before it alone (priority below -200). */
+  | { readonly kind: 'notrack' }
   | { readonly kind: 'log'; readonly prefix: string }
   | { readonly kind: 'verdict'; readonly verdict: Verdict };
 

@@ -101,6 +101,8 @@ function statementText(statement: Statement, family: TableFamily): string {
       return `meta mark set meta mark and ${hex(~statement.mask >>> 0)} or ${hex(statement.value)}`;
     case 'counter':
       return 'counter';
+    case 'notrack':
+      return 'notrack';
     case 'log':
       return `log prefix ${JSON.stringify(statement.prefix)}`;
     case 'verdict':
