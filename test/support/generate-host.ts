@@ -28,7 +28,9 @@ const profiles = ['projectcalico-default-allow', 'kns.red', 'nobodys', 'missing'
 export function hostEndpointIn(world: World, { node, links }: HostPlan, i: number): Resource {
   const { random } = world;
   const link = random.pick(links);
-  const expected = { expectedIPs: random.some(world.addresses, 1, 2) };
+  // Never a pod's: an address is a host's or a pod's, and who else has its named ports depends on that.
+  const hosts = links.flatMap(({ addresses, beyond }) => [...addresses, ...beyond]);
+  const expected = { expectedIPs: random.some(hosts, 1, 3) };
   return {
     apiVersion: 'projectcalico.org/v3',
     kind: 'HostEndpoint',

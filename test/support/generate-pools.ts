@@ -8,7 +8,7 @@ import type { Random } from './random.ts';
 
 export interface World {
   readonly random: Random;
-  /** Of pods and of the outside. */
+  /** Of pods, of the outside, and of a host. */
   readonly addresses: readonly Address[];
   readonly namespaces: readonly string[];
   readonly serviceAccounts: readonly string[];
