@@ -22,6 +22,7 @@ function newMembers(): IpSetMembers {
 function tell(members: IpSetMembers, update: Update): void {
   if (update.kind === 'WorkloadEndpoint') members.onChange({ ...update, previous: null });
   else if (update.kind === 'Profile') members.onChange({ ...update, previous: null });
+  finish(members);
 }
 
 function selectorOf(text: string): LabelSelector {
@@ -30,8 +31,13 @@ function selectorOf(text: string): LabelSelector {
   return compiled;
 }
 
+function finish(members: IpSetMembers): void {
+  for (const _ of members.flush());
+}
+
 function addSet(members: IpSetMembers, i: number, selector: LabelSelector): void {
   members.addSet({ kind: 'labels', id: `s:${i}` as IpSetId, selector, port: null });
+  finish(members);
 }
 
 function labelled(i: number): Update {

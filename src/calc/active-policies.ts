@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { KeyPath } from '../lib/brand.ts';
-import type { HostEndpointValue, ModelRule, PolicyValue, WorkloadEndpointValue } from '../model/types.ts';
+import type { ModelRule, PolicyValue } from '../model/types.ts';
+import type { Labelled, Labels } from './label-class.ts';
 import { LabelIndex } from './label-index.ts';
-import { type CalcNode, type Change, nameOf } from './node.ts';
+import { type CalcNode, type Change, nameOf, type Work } from './node.ts';
 import type { PolicyOrder } from './policy-order.ts';
 import { anyPeer } from './resolve-rule.ts';
 import type { RuleScanner } from './rule-scanner.ts';
+import type { MatchListener, SelectorEntry } from './selector-index.ts';
 import { selectEverything, tryCompileSelector } from './selectors.ts';
+import { SmallSet } from './small-set.ts';
+
+interface KnownPolicy {
+  readonly path: KeyPath;
+  value: PolicyValue;
+  selection: Selection;
+  /** What the scanner was told; null: not active. */
+  told: PolicyValue | null;
+}
 
 /** Which policies select an endpoint of this node, or are wanted everywhere; the others cost nothing further. */
 export class ActivePolicies implements CalcNode {
@@ -16,99 +27,204 @@ export class ActivePolicies implements CalcNode {
   readonly localEndpointsOnly = true;
   readonly #scanner: RuleScanner;
   readonly #order: PolicyOrder;
-  readonly #policies = new Map<string, PolicyValue>();
-  readonly #active = new Set<KeyPath>();
-  readonly #dirty = new Set<KeyPath>();
+  readonly #policies = new Map<KeyPath, KnownPolicy>();
+  /** Those whose value changed, and those that were selected or are no more. */
+  readonly #changed = new Map<KeyPath, PolicyValue | null>();
+  readonly #dirty = new Set<KnownPolicy>();
+  readonly #changedProfiles = new Map<string, Labels | null>();
   /** All endpoints of this node. */
-  readonly #endpoints = this.#newIndex();
+  readonly #endpoints: Selections;
   /** Those of the host alone, for policies that no workload meets. */
-  readonly #hostEndpoints = this.#newIndex();
+  readonly #hostEndpoints: Selections;
 
   constructor(scanner: RuleScanner, order: PolicyOrder) {
     this.#scanner = scanner;
     this.#order = order;
+    const listener: SelectionListener = {
+      onSelect: (policy, endpoint) => this.#selected(policy, endpoint),
+      onDeselect: (policy, endpoint) => this.#deselected(policy, endpoint),
+    };
+    this.#endpoints = new Selections(listener);
+    this.#hostEndpoints = new Selections(listener);
   }
 
   onChange(change: Change): void {
-    if (change.kind === 'Profile') {
-      for (const index of [this.#endpoints, this.#hostEndpoints])
-        index.setProfile(nameOf(change), change.value?.labels ?? null);
-    } else if (change.kind === 'Policy') {
-      this.#setPolicy(change.path, change.value && closedIfUnreadable(change.value));
-    } else if (change.kind === 'WorkloadEndpoint') {
-      setItem(this.#endpoints, change.path, change.value);
-    } else if (change.kind === 'HostEndpoint') {
-      setItem(this.#endpoints, change.path, change.value);
-      setItem(this.#hostEndpoints, change.path, change.value);
+    if (change.kind === 'Profile') this.#changedProfiles.set(nameOf(change), change.value?.labels ?? null);
+    else if (change.kind === 'Policy') this.#changed.set(change.path, change.value);
+    else if (change.kind === 'WorkloadEndpoint') setItem(this.#endpoints.index, change);
+    else if (change.kind === 'HostEndpoint') {
+      setItem(this.#endpoints.index, change);
+      setItem(this.#hostEndpoints.index, change);
     }
   }
 
-  flush(): void {
-    for (const path of this.#dirty) {
-      const policy = this.#policies.get(path);
-      if (policy && (policy.onEveryNode || this.#selectsAny(path, policy))) {
-        this.#active.add(path);
-        this.#scanner.setPolicy(path, policy);
-      } else if (this.#active.delete(path)) this.#scanner.deletePolicy(path);
+  *flush(): Work {
+    for (const [name, labels] of this.#changedProfiles) {
+      yield* this.#endpoints.index.setProfile(name, labels);
+      yield* this.#hostEndpoints.index.setProfile(name, labels);
+      yield;
+    }
+    this.#changedProfiles.clear();
+    for (const [path, value] of this.#changed) {
+      yield* value ? this.#setPolicy(path, value) : this.#deletePolicy(path);
+      yield;
+    }
+    this.#changed.clear();
+    for (const policy of this.#dirty) {
+      this.#tell(policy);
+      yield;
     }
     this.#dirty.clear();
   }
 
-  #setPolicy(path: KeyPath, policy: PolicyValue | null): void {
-    const before = this.#policies.get(path);
-    this.#dirty.add(path);
-    if (!policy) {
-      if (before) this.#indexFor(before).deleteSelector(path);
-      this.#order.deletePolicy(path);
-      this.#policies.delete(path);
+  *#setPolicy(path: KeyPath, value: PolicyValue): Work {
+    const known = this.#policies.get(path);
+    const selections = this.#selectionsFor(value);
+    const selection = selections.selectionOf(value.selector);
+    this.#order.setPolicy(path, value);
+    if (known?.selection === selection) {
+      known.value = value;
+      this.#dirty.add(known);
       return;
     }
+    if (known) yield* this.#deselectAll(known);
+    const policy: KnownPolicy = known ?? { path, value, selection, told: null };
+    policy.value = value;
+    policy.selection = selection;
     this.#policies.set(path, policy);
-    this.#order.setPolicy(path, policy);
-    const index = this.#indexFor(policy);
-    if (before?.selector === policy.selector && this.#indexFor(before) === index) return;
-    if (before) this.#indexFor(before).deleteSelector(path);
-    index.addSelector(path, tryCompileSelector(policy.selector) ?? selectEverything());
+    this.#dirty.add(policy);
+    yield* selections.add(selection, policy);
   }
 
-  #newIndex(): LabelIndex {
-    return new LabelIndex({
-      onMatch: (path, endpoint) => this.#matched(path as KeyPath, endpoint as KeyPath),
-      onUnmatch: (path, endpoint) => this.#unmatched(path as KeyPath, endpoint as KeyPath),
-    });
+  *#deletePolicy(path: KeyPath): Work {
+    const known = this.#policies.get(path);
+    if (!known) return;
+    yield* this.#deselectAll(known);
+    this.#policies.delete(path);
+    this.#order.deletePolicy(path);
+    if (known.told) this.#scanner.deletePolicy(path);
+    this.#dirty.delete(known);
   }
 
-  #indexFor({ hostTraffic }: PolicyValue): LabelIndex {
+  *#deselectAll(policy: KnownPolicy): Work {
+    yield* policy.selection.of.delete(policy.selection, policy);
+  }
+
+  /** A policy that is active already, and unchanged, is not looked at again: an endpoint more costs no rule. */
+  #tell(policy: KnownPolicy): void {
+    const { path, value, selection } = policy;
+    if (value.onEveryNode || selection.isMet()) {
+      if (policy.told !== value) this.#scanner.setPolicy(path, selection.isReadable ? value : closed(value));
+      policy.told = value;
+    } else {
+      if (policy.told) this.#scanner.deletePolicy(path);
+      policy.told = null;
+    }
+  }
+
+  #selectionsFor({ hostTraffic }: PolicyValue): Selections {
     return hostTraffic === 'untracked' || hostTraffic === 'pre-dnat' ? this.#hostEndpoints : this.#endpoints;
   }
 
-  #selectsAny(path: KeyPath, policy: PolicyValue): boolean {
-    return !this.#indexFor(policy).itemsOf(path).next().done;
+  #selected(policy: KnownPolicy, endpoint: KeyPath): void {
+    this.#dirty.add(policy);
+    this.#order.addMatch(policy.path, endpoint);
   }
 
-  #matched(path: KeyPath, endpoint: KeyPath): void {
-    this.#dirty.add(path);
-    this.#order.addMatch(path, endpoint);
+  #deselected(policy: KnownPolicy, endpoint: KeyPath): void {
+    this.#dirty.add(policy);
+    this.#order.deleteMatch(policy.path, endpoint);
+  }
+}
+
+interface SelectionListener {
+  onSelect(policy: KnownPolicy, endpoint: KeyPath): void;
+  onDeselect(policy: KnownPolicy, endpoint: KeyPath): void;
+}
+
+/** Endpoints, and the selectors of policies over them, each text once. */
+class Selections {
+  readonly index = new LabelIndex();
+  readonly #listener: SelectionListener;
+  readonly #byText = new Map<string, Selection>();
+
+  constructor(listener: SelectionListener) {
+    this.#listener = listener;
   }
 
-  #unmatched(path: KeyPath, endpoint: KeyPath): void {
-    this.#dirty.add(path);
-    this.#order.deleteMatch(path, endpoint);
+  selectionOf(text: string): Selection {
+    const known = this.#byText.get(text);
+    if (known) return known;
+    const fresh = new Selection(this, text, this.#listener);
+    this.#byText.set(text, fresh);
+    return fresh;
   }
+
+  *add(selection: Selection, policy: KnownPolicy): Work {
+    selection.policies.add(policy);
+    if (selection.entry) selection.eachItem((item) => this.#listener.onSelect(policy, item));
+    else {
+      const selector = tryCompileSelector(selection.text);
+      selection.isReadable = selector !== null;
+      selection.entry = yield* this.index.addSelector(selector ?? selectEverything(), selection);
+    }
+  }
+
+  *delete(selection: Selection, policy: KnownPolicy): Work {
+    selection.policies.delete(policy);
+    selection.eachItem((item) => this.#listener.onDeselect(policy, item));
+    if (selection.policies.size > 0) return;
+    this.#byText.delete(selection.text);
+    if (selection.entry) yield* this.index.deleteSelector(selection.entry);
+  }
+}
+
+/** One text of a selector, and the policies that have it. */
+class Selection implements MatchListener {
+  readonly of: Selections;
+  readonly text: string;
+  readonly policies: SmallSet<KnownPolicy> = new SmallSet();
+  entry: SelectorEntry | null = null;
+  /** False: the text does not parse, and stands for every endpoint. */
+  isReadable = true;
+  readonly #listener: SelectionListener;
+
+  constructor(of: Selections, text: string, listener: SelectionListener) {
+    this.of = of;
+    this.text = text;
+    this.#listener = listener;
+  }
+
+  isMet(): boolean {
+    return (this.entry?.classes.size ?? 0) > 0;
+  }
+
+  eachItem(visit: (item: KeyPath) => void): void {
+    for (const { items } of this.entry?.classes.values() ?? [])
+      for (const { key } of items) visit(key as KeyPath);
+  }
+
+  onMatch(item: string): void {
+    for (const policy of this.policies.values()) this.#listener.onSelect(policy, item as KeyPath);
+  }
+
+  onUnmatch(item: string): void {
+    for (const policy of this.policies.values()) this.#listener.onDeselect(policy, item as KeyPath);
+  }
+
+  onChange(): void {}
 }
 
 function setItem(
   index: LabelIndex,
-  path: KeyPath,
-  endpoint: WorkloadEndpointValue | HostEndpointValue | null,
+  { path, value }: { readonly path: KeyPath; readonly value: Labelled | null },
 ): void {
-  if (endpoint) index.setItem(path, endpoint.labels, endpoint.profiles);
+  if (value) index.setItem(path, value);
   else index.deleteItem(path);
 }
 
 /** A policy whose selector does not parse (none that passed the model) denies every endpoint what it governs. */
-function closedIfUnreadable(policy: PolicyValue): PolicyValue {
-  if (tryCompileSelector(policy.selector)) return policy;
+function closed(policy: PolicyValue): PolicyValue {
   const { nets, notNets, ports, notPorts } = anyPeer;
   const peer = { nets, notNets, ports, notPorts, namedPorts: [], notNamedPorts: [] };
   const denyAll: ModelRule = { action: 'deny', source: peer, destination: peer };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ProfileValue } from '../model/types.ts';
 import { decrement, increment } from './member-set.ts';
-import { type CalcNode, type Change, nameOf } from './node.ts';
+import { type CalcNode, type Change, nameOf, stepsPerYield, type Work } from './node.ts';
 import type { RuleScanner } from './rule-scanner.ts';
 
 /** Which profiles the endpoints of this node list. One that is not stored is sent all the same, marked missing. */
@@ -30,8 +30,10 @@ export class ActiveProfiles implements CalcNode {
     }
   }
 
-  flush(): void {
+  *flush(): Work {
+    let steps = 0;
     for (const name of this.#dirty) {
+      if (++steps % stepsPerYield === 0) yield;
       if (this.#useCounts.has(name)) {
         this.#active.add(name);
         this.#scanner.setProfile(name, this.#profiles.get(name) ?? null);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { KeyPath } from '../lib/brand.ts';
-import type { ModelKind, Update } from '../model/types.ts';
-import type { CalcNode, Change } from './node.ts';
+import type { ModelKind, ModelTypes, Update } from '../model/types.ts';
+import { type CalcNode, type Change, stepsPerYield, type Work } from './node.ts';
 import { sameValue } from './same-value.ts';
 
 /**
@@ -25,7 +25,9 @@ const kindOrder: readonly ModelKind[] = [
 export class Dispatcher {
   readonly #node: string;
   readonly #subscribers = new Map<ModelKind, CalcNode[]>();
-  readonly #present = new Map<ModelKind, Map<KeyPath, Update>>(kindOrder.map((kind) => [kind, new Map()]));
+  readonly #present = new Map<ModelKind, Map<KeyPath, ModelTypes[ModelKind]>>(
+    kindOrder.map((kind) => [kind, new Map()]),
+  );
   readonly #pending = new Map<ModelKind, Map<KeyPath, Update>>(kindOrder.map((kind) => [kind, new Map()]));
 
   constructor(node: string, nodes: readonly CalcNode[]) {
@@ -43,21 +45,31 @@ export class Dispatcher {
     for (const update of updates) this.#pending.get(update.kind)?.set(update.path, update);
   }
 
-  flush(): void {
+  get hasPending(): boolean {
+    for (const pending of this.#pending.values()) if (pending.size > 0) return true;
+    return false;
+  }
+
+  /** What comes while it pauses waits for the next flush, or for its kind's turn in this one. */
+  *flush(): Work {
+    let steps = 0;
     for (const kind of kindOrder) {
       const pending = this.#pending.get(kind);
       if (!pending || pending.size === 0) continue;
       this.#pending.set(kind, new Map());
-      for (const update of pending.values()) this.#settle(update);
+      for (const update of pending.values()) {
+        this.#settle(update);
+        if (++steps % stepsPerYield === 0) yield;
+      }
     }
   }
 
   #settle(update: Update): void {
     const present = this.#present.get(update.kind);
-    const previous = present?.get(update.path)?.value ?? null;
+    const previous = present?.get(update.path) ?? null;
     if (!present || sameValue(previous, update.value)) return;
     if (update.value === null) present.delete(update.path);
-    else present.set(update.path, update);
+    else present.set(update.path, update.value);
     // Both values stand under one kind, which the compiler cannot see through the map.
     const change = { ...update, previous } as Change;
     for (const subscriber of this.#subscribers.get(update.kind) ?? []) this.#tell(subscriber, change);

@@ -19,15 +19,22 @@ import { ActivePolicies } from './active-policies.ts';
 import { ActiveProfiles } from './active-profiles.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { IpSetMembers } from './ip-set-members.ts';
-import type { CalcNode, NodeDescription } from './node.ts';
+import type { CalcNode, NodeDescription, Work } from './node.ts';
 import { PolicyOrder } from './policy-order.ts';
 import { Routes } from './routes.ts';
 import { RuleScanner } from './rule-scanner.ts';
 import { Sequencer } from './sequencer.ts';
 
+type Emit = (message: DataplaneMessage) => void;
+
 export interface CalcGraph extends SyncerSink {
-  /** Emit the net change since the last flush in dependency-safe order. Holds one pending change for each object. */
-  flush(emit: (message: DataplaneMessage) => void): void;
+  /**
+   * Emit the net change since the last flush in dependency-safe order. Holds one pending change for each object.
+   *
+   * @param shouldPause - asked every hundred microseconds or so; without it all is done at once.
+   * @returns whether all that was told is said; if not, call again to go on. What is told meanwhile is said afterwards.
+   */
+  flush(emit: Emit, shouldPause?: () => boolean): boolean;
   /** The nodes in order of work, for drawings and `muslin status`. */
   describe(): readonly NodeDescription[];
 }
@@ -41,6 +48,9 @@ class Graph implements CalcGraph {
   readonly #sequencer = new Sequencer();
   readonly #nodes: readonly CalcNode[];
   readonly #dispatcher: Dispatcher;
+  /** The flush that was paused, or null. */
+  #pass: Work | null = null;
+  #emit: Emit = () => {};
   #isInSync = false;
   #announced = false;
 
@@ -49,11 +59,11 @@ class Graph implements CalcGraph {
     const scanner = new RuleScanner(members, this.#sequencer);
     const order = new PolicyOrder(this.#sequencer);
     this.#nodes = [
-      members, //                             hears labels before anyone asks for a set
-      order, //                               hears tiers and endpoints before policies match them
-      new ActivePolicies(scanner, order), //  tells the scanner on flush
-      new ActiveProfiles(scanner), //         likewise
+      new ActivePolicies(scanner, order), //  tells scanner and order on flush
+      new ActiveProfiles(scanner), //         likewise the scanner
       scanner, //                             drops sets only after all who use sets have spoken
+      members, //                             fills the sets that are new
+      order, //                               after all matches are known
       new Routes(node, this.#sequencer),
     ];
     this.#dispatcher = new Dispatcher(node, this.#nodes);
@@ -68,18 +78,38 @@ class Graph implements CalcGraph {
     if (status === 'in-sync') this.#isInSync = true;
   }
 
-  flush(emit: (message: DataplaneMessage) => void): void {
-    this.#dispatcher.flush();
-    for (const node of this.#nodes) node.flush();
-    if (!this.#isInSync) return;
-    this.#sequencer.flush(emit);
+  flush(emit: Emit, shouldPause: () => boolean = never): boolean {
+    this.#emit = emit;
+    do {
+      this.#pass ??= this.#newPass();
+      while (!this.#pass.next().done) if (shouldPause()) return false;
+      this.#pass = null;
+    } while (this.#isBehind());
+    return true;
+  }
+
+  /** In-sync counts from its start: what was told before it is told in it. */
+  *#newPass(): Work {
+    const isInSync = this.#isInSync;
+    yield* this.#dispatcher.flush();
+    for (const node of this.#nodes) yield* node.flush();
+    if (!isInSync) return;
+    yield* this.#sequencer.flush((message) => this.#emit(message));
     if (this.#announced) return;
     this.#announced = true;
-    emit({ kind: 'in-sync' });
+    this.#emit({ kind: 'in-sync' });
+  }
+
+  #isBehind(): boolean {
+    return this.#dispatcher.hasPending || (this.#isInSync && !this.#announced);
   }
 
   describe(): readonly NodeDescription[] {
     const sequencer = { name: 'sequencer', consumes: [], feeds: [] };
     return [...this.#nodes, sequencer].map(({ name, consumes, feeds }) => ({ name, consumes, feeds }));
   }
+}
+
+function never(): boolean {
+  return false;
 }

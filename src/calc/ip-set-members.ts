@@ -2,24 +2,42 @@
 import type { IpSetId } from '../lib/brand.ts';
 import { hostCidr } from '../lib/cidr.ts';
 import { hasPorts, protocolName } from '../lib/protocol.ts';
-import type { HostEndpointValue, NetworkSetValue, WorkloadEndpointValue } from '../model/types.ts';
+import type { Labelled, Labels } from './label-class.ts';
 import { LabelIndex } from './label-index.ts';
 import { decrement, increment, type MemberSet, NetMembers, PlainMembers } from './member-set.ts';
-import { type CalcNode, type Change, nameOf } from './node.ts';
+import { type CalcNode, type Change, nameOf, type Work } from './node.ts';
 import type { IpSetSpec, LabelSetSpec, NamedPort } from './resolve-rule.ts';
 import { serviceKey } from './resolve-rule.ts';
+import { sameValue } from './same-value.ts';
+import type { MatchListener, SelectorEntry } from './selector-index.ts';
 import type { Sequencer } from './sequencer.ts';
 import { ServiceSets } from './service-sets.ts';
 
-/** An endpoint of any node, or a network set. */
-type Source =
-  | { readonly kind: 'WorkloadEndpoint'; readonly value: WorkloadEndpointValue }
-  | { readonly kind: 'HostEndpoint'; readonly value: HostEndpointValue }
-  | { readonly kind: 'NetworkSet'; readonly value: NetworkSetValue };
+/** A set of what a selector matches. */
+class SelectedSet implements MatchListener {
+  readonly #members: MemberSet;
+  readonly #port: NamedPort | null;
+  /** Where it is in the index, once it was filled. */
+  entry: SelectorEntry | null = null;
 
-interface ActiveSet {
-  readonly spec: LabelSetSpec;
-  readonly members: MemberSet;
+  constructor(members: MemberSet, port: NamedPort | null) {
+    this.#members = members;
+    this.#port = port;
+  }
+
+  onMatch(_item: string, value: Labelled): void {
+    for (const member of contribution(value, this.#port)) this.#members.add(member);
+  }
+
+  onUnmatch(_item: string, value: Labelled): void {
+    for (const member of contribution(value, this.#port)) this.#members.remove(member);
+  }
+
+  onChange(_item: string, before: Labelled, after: Labelled): void {
+    const { added, removed } = difference(contribution(before, this.#port), contribution(after, this.#port));
+    for (const member of added) this.#members.add(member);
+    for (const member of removed) this.#members.remove(member);
+  }
 }
 
 /** Keeps the members of every IP set in use: what the selected endpoints and network sets of the whole cluster give it. */
@@ -35,13 +53,13 @@ export class IpSetMembers implements CalcNode {
   readonly feeds = ['sequencer'] as const;
   readonly localEndpointsOnly = false;
   readonly #sequencer: Sequencer;
-  readonly #sources = new Map<string, Source>();
-  readonly #sets = new Map<string, ActiveSet>();
+  readonly #sets = new Map<IpSetId, SelectedSet>();
   readonly #services = new ServiceSets();
-  readonly #index = new LabelIndex({
-    onMatch: (id, item) => this.#add(id, item),
-    onUnmatch: (id, item) => this.#remove(id, item),
-  });
+  readonly #index = new LabelIndex();
+  /** To be filled, to be taken out of the index, and to be inherited from, at the flush. */
+  readonly #newSets = new Map<IpSetId, LabelSetSpec>();
+  readonly #oldEntries: SelectorEntry[] = [];
+  readonly #changedProfiles = new Map<string, Labels | null>();
 
   constructor(sequencer: Sequencer) {
     this.#sequencer = sequencer;
@@ -56,78 +74,53 @@ export class IpSetMembers implements CalcNode {
     const members = type === 'ip-port' ? new PlainMembers(listener) : new NetMembers(listener);
     this.#sequencer.ipSets.add(spec.id, {
       type,
-      description: describe(spec),
+      description: () => describe(spec),
       members: () => members.members(),
     });
     if (spec.kind === 'service') return this.#services.addSet(spec, members);
-    this.#sets.set(spec.id, { spec, members });
-    this.#index.addSelector(spec.id, spec.selector);
+    this.#sets.set(spec.id, new SelectedSet(members, spec.port));
+    this.#newSets.set(spec.id, spec);
   }
 
   deleteSet(id: IpSetId): void {
     this.#sequencer.ipSets.delete(id);
     if (this.#services.deleteSet(id)) return;
-    this.#sets.delete(id); // first, so that the matches which end now are not counted down one by one
-    this.#index.deleteSelector(id);
+    const entry = this.#sets.get(id)?.entry;
+    if (entry) this.#oldEntries.push(entry);
+    this.#sets.delete(id);
+    this.#newSets.delete(id);
   }
 
   onChange(change: Change): void {
-    if (change.kind === 'Profile') this.#index.setProfile(nameOf(change), change.value?.labels ?? null);
-    else if (change.kind === 'NetworkSet') {
-      this.#setSource(change.path, change.value && { kind: change.kind, value: change.value });
-    } else if (change.kind === 'WorkloadEndpoint') {
-      this.#setSource(change.path, change.value && { kind: change.kind, value: change.value });
-    } else if (change.kind === 'HostEndpoint') {
-      this.#setSource(change.path, change.value && { kind: change.kind, value: change.value });
-    } else if (change.kind === 'ServiceEndpoints') {
-      this.#services.setSlice(change.path, change.value);
+    if (change.kind === 'Profile') this.#changedProfiles.set(nameOf(change), change.value?.labels ?? null);
+    else if (change.kind === 'ServiceEndpoints') this.#services.setSlice(change.path, change.value);
+    else if (
+      change.kind === 'NetworkSet' ||
+      change.kind === 'WorkloadEndpoint' ||
+      change.kind === 'HostEndpoint'
+    ) {
+      if (change.value) this.#index.setItem(change.path, change.value);
+      else this.#index.deleteItem(change.path);
     }
   }
 
-  flush(): void {}
-
-  #setSource(item: string, source: Source | null): void {
-    if (!source) {
-      this.#index.deleteItem(item);
-      this.#sources.delete(item);
-      return;
+  *flush(): Work {
+    for (const entry of this.#oldEntries.splice(0)) yield* this.#index.deleteSelector(entry);
+    for (const [name, labels] of this.#changedProfiles) yield* this.#index.setProfile(name, labels);
+    this.#changedProfiles.clear();
+    for (const [id, { selector }] of this.#newSets) {
+      const set = this.#sets.get(id);
+      if (set) set.entry = yield* this.#index.addSelector(selector, set);
     }
-    const before = this.#sources.get(item);
-    this.#sources.set(item, source);
-    // Sets that match already get the difference here; those that begin or end to match then see the new value alone.
-    if (before) for (const id of this.#index.selectorsOf(item)) this.#replace(id, before, source);
-    this.#index.setItem(item, source.value.labels, source.value.profiles);
-  }
-
-  #replace(id: string, before: Source, after: Source): void {
-    const set = this.#sets.get(id);
-    if (!set) return;
-    const { added, removed } = difference(
-      contribution(before, set.spec.port),
-      contribution(after, set.spec.port),
-    );
-    for (const member of added) set.members.add(member);
-    for (const member of removed) set.members.remove(member);
-  }
-
-  #add(id: string, item: string): void {
-    const set = this.#sets.get(id);
-    const source = this.#sources.get(item);
-    if (set && source) for (const member of contribution(source, set.spec.port)) set.members.add(member);
-  }
-
-  #remove(id: string, item: string): void {
-    const set = this.#sets.get(id);
-    const source = this.#sources.get(item);
-    if (set && source) for (const member of contribution(source, set.spec.port)) set.members.remove(member);
+    this.#newSets.clear();
   }
 }
 
 /** What one source gives a set; the same member twice counts twice, on the way in and on the way out. */
-function contribution(source: Source, port: NamedPort | null): readonly string[] {
-  if (source.kind === 'NetworkSet') return port ? [] : source.value.nets;
-  if (!port) return source.value.addresses.map(hostCidr);
-  const { addresses, ports } = source.value;
+function contribution(source: Labelled, port: NamedPort | null): readonly string[] {
+  if ('nets' in source) return port ? [] : source.nets;
+  if (!port) return source.addresses.map(hostCidr);
+  const { addresses, ports } = source;
   return ports
     .filter((named) => named.name === port.name && hasPorts(named.protocol))
     .filter((named) => port.protocol === null || named.protocol === port.protocol)
@@ -141,6 +134,7 @@ function difference(
   before: readonly string[],
   after: readonly string[],
 ): { added: string[]; removed: string[] } {
+  if (sameValue(before, after)) return { added: [], removed: [] };
   const counts = new Map<string, number>();
   for (const member of before) increment(counts, member);
   const added = after.filter((member) => {

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { DataplaneMessage, IpSet } from '../contract/dataplane.ts';
 import type { IpSetId } from '../lib/brand.ts';
+import { inOrder } from './in-order.ts';
+import type { Work } from './node.ts';
 
 type Emit = (message: DataplaneMessage) => void;
 
-interface OutputSet extends Omit<IpSet, 'members'> {
+interface OutputSet extends Omit<IpSet, 'members' | 'description'> {
+  description(): string;
   members(): Iterable<string>;
 }
 
@@ -36,23 +39,30 @@ export class IpSetOutput {
     this.#note(id, member, false);
   }
 
-  flushUpdates(emit: Emit): void {
-    for (const id of [...this.#dirty].sort()) {
+  *flushUpdates(emit: Emit): Work {
+    for (const id of yield* inOrder(this.#dirty)) {
       const set = this.#desired.get(id);
       if (!set) continue;
+      const members = yield* inOrder(set.members());
       this.#dirty.delete(id);
-      const { type, description } = set;
-      emit({ kind: 'ipset-update', id, set: { type, members: [...set.members()].sort(), description } });
+      emit({ kind: 'ipset-update', id, set: { type: set.type, members, description: set.description() } });
       this.#sent.add(id);
+      yield;
     }
-    for (const [id, delta] of this.#deltas) emit({ kind: 'ipset-delta', id, ...listsOf(delta) });
+    for (const [id, delta] of this.#deltas) {
+      const add = yield* inOrder(pick(delta, true));
+      const remove = yield* inOrder(pick(delta, false));
+      emit({ kind: 'ipset-delta', id, add, remove });
+      yield;
+    }
     this.#deltas.clear();
   }
 
-  flushRemovals(emit: Emit): void {
-    for (const id of [...this.#dirty].sort()) {
+  *flushRemovals(emit: Emit): Work {
+    for (const id of yield* inOrder(this.#dirty)) {
       this.#dirty.delete(id);
       if (this.#sent.delete(id)) emit({ kind: 'ipset-remove', id });
+      yield;
     }
   }
 
@@ -67,8 +77,6 @@ export class IpSetOutput {
   }
 }
 
-function listsOf(delta: ReadonlyMap<string, boolean>): { add: string[]; remove: string[] } {
-  const pick = (isAdded: boolean) =>
-    [...delta].filter(([, added]) => added === isAdded).map(([member]) => member);
-  return { add: pick(true).sort(), remove: pick(false).sort() };
+function* pick(delta: ReadonlyMap<string, boolean>, isAdded: boolean): Generator<string> {
+  for (const [member, added] of delta) if (added === isAdded) yield member;
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { HostEndpointValue, NetworkSetValue, WorkloadEndpointValue } from '../model/types.ts';
 import type { SelectorEntry } from './selector-index.ts';
 import { SmallSet } from './small-set.ts';
 
@@ -49,10 +50,12 @@ export class AskedValue {
   }
 }
 
-/** An endpoint or a network set. */
+/** What has labels of its own and inherits those of profiles. */
+export type Labelled = WorkloadEndpointValue | HostEndpointValue | NetworkSetValue;
+
 export interface Item {
   readonly key: string;
-  own: Labels;
+  value: Labelled;
   keys: LabelKeys;
   lineage: Lineage;
   labelClass: LabelClass;
@@ -65,7 +68,8 @@ export interface Item {
  * All items that no selector can tell apart: the same values of every label that is asked about. What matches one matches
  * all, and is worked out once.
  *
- * @remarks A tree for each set of label names: each class adds one value to those of its parent.
+ * @remarks A tree for each set of label names: each class adds one value to those of its parent, first what is inherited,
+ * then its own, so that a label which is asked about for the first time adds leaves.
  */
 export class LabelClass {
   readonly parent: LabelClass | null;
@@ -134,7 +138,7 @@ export class LabelClass {
 export class LabelKeys {
   readonly parent: LabelKeys | null;
   readonly names: readonly string[];
-  /** Of its names, those that are asked about; the tree has their values in this order. */
+  /** Of its names, those that are asked about, first the one that was first; the tree has their values in this order. */
   asked: readonly AskedLabel[] = [];
   readonly root: LabelClass = new LabelClass(null, null);
   itemCount = 0;

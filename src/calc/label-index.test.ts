@@ -2,7 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { Labelled } from './label-class.ts';
 import { LabelIndex } from './label-index.ts';
+import type { Work } from './node.ts';
+import type { MatchListener, SelectorEntry } from './selector-index.ts';
 import { type LabelSelector, tryCompileSelector } from './selectors.ts';
 
 const labels = fc.dictionary(fc.constantFrom('a', 'b', 'constructor'), fc.constantFrom('1', '2', ''), {
@@ -60,33 +63,71 @@ test('labels that are asked about for a while only, dozens of them', () => {
 });
 
 function assertTold(changes: readonly Change[]): void {
-  const told = new Set<string>();
-  const index = new LabelIndex({
-    onMatch: (selector, it) => assert.ok(!told.has(`${selector} ${it}`) && told.add(`${selector} ${it}`)),
-    onUnmatch: (selector, it) => assert.ok(told.delete(`${selector} ${it}`)),
-  });
+  const checked = new CheckedIndex();
   const naive = new NaiveIndex();
   for (const it of changes) {
     if (it.do === 'selector' && naive.selectors.has(it.key)) continue;
     naive.apply(it);
-    apply(index, it);
-    assert.deepEqual([...told].sort(), naive.matches());
-    for (const name of naive.items.keys()) {
-      const matching = [...index.selectorsOf(name)].map((selector) => `${selector} ${name}`);
-      assert.deepEqual(
-        matching.sort(),
-        naive.matches().filter((match) => match.endsWith(` ${name}`)),
+    checked.apply(it);
+    assert.deepEqual([...checked.told.keys()].sort(), naive.matches());
+    for (const [match, value] of checked.told) {
+      assert.equal(
+        value.labels,
+        naive.items.get(match.split(' ')[1] ?? '')?.labels,
+        'the value told is the last',
       );
     }
   }
 }
 
-function apply(index: LabelIndex, it: Change): void {
-  if (it.do === 'item') index.setItem(it.item, it.labels, it.profiles);
-  else if (it.do === 'no item') index.deleteItem(it.item);
-  else if (it.do === 'selector') index.addSelector(it.key, compiled(it.text));
-  else if (it.do === 'no selector') index.deleteSelector(it.key);
-  else index.setProfile(it.name, it.labels);
+/** The index, and what its listeners were told: `SELECTOR ITEM` to the item's value. */
+class CheckedIndex {
+  readonly told: Map<string, Labelled> = new Map();
+  readonly #index = new LabelIndex();
+  readonly #entries = new Map<string, SelectorEntry>();
+
+  apply(it: Change): void {
+    if (it.do === 'item')
+      this.#index.setItem(it.item, { nets: [], labels: it.labels, profiles: it.profiles });
+    else if (it.do === 'no item') this.#index.deleteItem(it.item);
+    else if (it.do === 'selector') this.#addSelector(it.key, it.text);
+    else if (it.do === 'no selector') this.#deleteSelector(it.key);
+    else finish(this.#index.setProfile(it.name, it.labels));
+  }
+
+  #addSelector(key: string, text: string): void {
+    const listener: MatchListener = {
+      onMatch: (item, value) => {
+        assert.ok(!this.told.has(`${key} ${item}`), 'told once');
+        this.told.set(`${key} ${item}`, value);
+      },
+      onUnmatch: (item, value) => {
+        assert.equal(this.told.get(`${key} ${item}`), value, 'what was told is taken back');
+        this.told.delete(`${key} ${item}`);
+      },
+      onChange: (item, before, after) => {
+        assert.equal(this.told.get(`${key} ${item}`), before, 'what was told is changed');
+        this.told.set(`${key} ${item}`, after);
+      },
+    };
+    this.#entries.set(key, finish(this.#index.addSelector(compiled(text), listener)));
+  }
+
+  #deleteSelector(key: string): void {
+    const entry = this.#entries.get(key);
+    if (!entry) return;
+    for (const { items } of entry.classes.values())
+      for (const item of items) entry.listener.onUnmatch(item.key, item.value);
+    finish(this.#index.deleteSelector(entry));
+    this.#entries.delete(key);
+  }
+}
+
+function finish<T>(work: Work<T>): T {
+  for (;;) {
+    const { done, value } = work.next();
+    if (done) return value;
+  }
 }
 
 class NaiveIndex {
@@ -123,24 +164,32 @@ test('neither a new endpoint meets all selectors, nor a new selector all endpoin
       evaluated++;
       return selector.matches(it);
     };
-    const { id, canonical, labels, restrictions } = selector;
-    return { id, canonical, labels, restrictions, matches };
+    const { id, canonical } = selector;
+    return {
+      id,
+      canonical,
+      labels: () => selector.labels(),
+      restrictions: () => selector.restrictions(),
+      matches,
+    };
   };
-  const index = new LabelIndex({ onMatch: () => {}, onUnmatch: () => {} });
+  const index = new LabelIndex();
+  const deaf: MatchListener = { onMatch: () => {}, onUnmatch: () => {}, onChange: () => {} };
+  const item = (labels: Labels): Labelled => ({ nets: [], labels, profiles: [] });
   const own = (i: number) => ({ orchestrator: 'k8s', namespace: `n${i}` });
   for (let i = 0; i < 500; i++) {
-    index.addSelector(`p${i}`, counted(`orchestrator == "k8s" && namespace == "n${i}"`));
-    index.setItem(`e${i}`, own(i), []);
+    finish(index.addSelector(counted(`orchestrator == "k8s" && namespace == "n${i}"`), deaf));
+    index.setItem(`e${i}`, item(own(i)));
   }
   evaluated = 0;
-  index.setItem('new', { ...own(7), pod: 'new' }, []);
+  index.setItem('new', item({ ...own(7), pod: 'new' }));
   // One selector may be filed under what all share: the first, when both drawers were empty.
   assert.ok(evaluated <= 2, `a new endpoint was compared ${evaluated} times`);
   evaluated = 0;
-  index.addSelector('new', counted('orchestrator == "k8s" && namespace in {"n7"}'));
+  finish(index.addSelector(counted('orchestrator == "k8s" && namespace in {"n7"}'), deaf));
   assert.ok(evaluated <= 2, `a new selector was compared ${evaluated} times`);
   evaluated = 0;
-  index.setItem('twin', own(7), []);
+  index.setItem('twin', item(own(7)));
   assert.equal(evaluated, 0, 'labels already known are not compared again');
 });
 

@@ -4,17 +4,14 @@ import {
   type Item,
   type LabelClass,
   LabelKeys,
+  type Labelled,
   type Labels,
   type Lineage,
 } from './label-class.ts';
 import { Multimap } from './multimap.ts';
-import { type SelectorEntry, SelectorIndex } from './selector-index.ts';
+import { stepsPerYield, type Work } from './node.ts';
+import { type MatchListener, type SelectorEntry, SelectorIndex } from './selector-index.ts';
 import type { LabelSelector, Restriction } from './selectors.ts';
-
-export interface MatchListener {
-  onMatch(selectorKey: string, item: string): void;
-  onUnmatch(selectorKey: string, item: string): void;
-}
 
 /** Labels that nobody asks about any more are kept apart until there are so many and more than those asked about. */
 const maxIdleLabels = 16;
@@ -25,105 +22,89 @@ const maxIdleLabels = 16;
  * @remarks Items are kept apart only by labels that a selector asks about, so 250,000 pods are a few classes, and a match is
  * worked out once for each class. A new class looks only at selectors that one of its values leads to, a new selector only
  * at classes that meet its rarest restriction, a label that is asked about for the first time only at items that have it.
- * Each match is told once and taken back once.
  */
 export class LabelIndex {
-  readonly #listener: MatchListener;
   readonly #labels = new Map<string, AskedLabel>();
   readonly #items = new Map<string, Item>();
   readonly #keys = new LabelKeys(null, []);
   readonly #profiles = new Map<string, Labels>();
   readonly #lineages = new Map<string, Lineage>();
   readonly #lineagesByProfile = new Multimap<string, Lineage>();
-  readonly #selectors = new Map<string, SelectorEntry>();
   readonly #selectorIndex = new SelectorIndex(this.#labels);
   #idleLabels = 0;
 
-  constructor(listener: MatchListener) {
-    this.#listener = listener;
-  }
-
   /** @param labels - null when there is no such profile. */
-  setProfile(name: string, labels: Labels | null): void {
+  *setProfile(name: string, labels: Labels | null): Work {
     if (labels) this.#profiles.set(name, labels);
     else this.#profiles.delete(name);
-    for (const lineage of this.#lineagesByProfile.get(name)) this.#inheritAgain(lineage);
+    for (const lineage of this.#lineagesByProfile.get(name)) yield* this.#inheritAgain(lineage);
   }
 
-  setItem(key: string, own: Labels, profiles: readonly string[]): void {
+  setItem(key: string, value: Labelled): void {
     const before = this.#items.get(key);
-    const keys = this.#keysOf(own);
-    const lineage = this.#lineageOf(profiles);
-    if (before) this.#reuse(before, own, keys, lineage);
-    else this.#insert(key, own, keys, lineage);
+    const keys = this.#keysOf(value.labels);
+    const lineage = this.#lineageOf(value.profiles);
+    if (before) this.#replace(before, value, keys, lineage);
+    else this.#insert(key, value, keys, lineage);
   }
 
   deleteItem(key: string): void {
     const item = this.#items.get(key);
     if (!item) return;
     this.#items.delete(key);
-    const { labelClass } = item;
+    const { labelClass, value } = item;
     displace(item, labelClass.items, 'classSlot');
-    for (const entry of labelClass.selectors.values()) this.#listener.onUnmatch(entry.key, key);
-    this.#dropIfEmpty(labelClass);
+    for (const { listener } of labelClass.selectors.values()) listener.onUnmatch(key, value);
+    dropIfEmpty(labelClass);
     displace(item, item.lineage.items, 'lineageSlot');
     this.#release(item.keys, item.lineage);
   }
 
-  /** @param key - new, or freed by deleteSelector. */
-  addSelector(key: string, selector: LabelSelector): void {
-    this.#ask(selector.labels);
-    const entry = this.#selectorIndex.add(key, selector);
-    this.#selectors.set(key, entry);
-    for (const labelClass of this.#candidatesFor(selector.restrictions)) {
+  /** Tells the listener at once of all that matches. */
+  *addSelector(selector: LabelSelector, listener: MatchListener): Work<SelectorEntry> {
+    yield* this.#ask(selector.labels());
+    const restrictions = selector.restrictions();
+    const entry = this.#selectorIndex.add(selector, restrictions, listener);
+    let steps = 0;
+    for (const labelClass of this.#candidatesFor(restrictions)) {
+      if (++steps % stepsPerYield === 0) yield;
       if (!selector.matches((name) => labelClass.textOf(name))) continue;
       link(entry, labelClass);
-      for (const item of labelClass.items) this.#listener.onMatch(key, item.key);
+      for (const { key, value } of labelClass.items) {
+        listener.onMatch(key, value);
+        if (++steps % stepsPerYield === 0) yield;
+      }
     }
+    return entry;
   }
 
-  deleteSelector(key: string): void {
-    const entry = this.#selectors.get(key);
-    if (!entry) return;
-    this.#selectors.delete(key);
+  /** Tells nobody: who wants to know what matched looks at the entry's classes before. */
+  *deleteSelector(entry: SelectorEntry): Work {
     this.#selectorIndex.delete(entry);
-    for (const labelClass of entry.classes.values()) {
-      labelClass.selectors.delete(entry);
-      for (const item of labelClass.items) this.#listener.onUnmatch(key, item.key);
-    }
-    this.#askNoMore(entry.selector.labels);
+    for (const labelClass of entry.classes.values()) labelClass.selectors.delete(entry);
+    yield* this.#askNoMore(entry.selector.labels());
   }
 
-  *selectorsOf(item: string): Generator<string> {
-    for (const entry of this.#items.get(item)?.labelClass.selectors.values() ?? []) yield entry.key;
-  }
-
-  *itemsOf(key: string): Generator<string> {
-    for (const labelClass of this.#selectors.get(key)?.classes.values() ?? []) {
-      for (const item of labelClass.items) yield item.key;
-    }
-  }
-
-  #insert(key: string, own: Labels, keys: LabelKeys, lineage: Lineage): void {
-    const labelClass = classOf(own, keys, lineage);
-    const item: Item = { key, own, keys, lineage, labelClass, classSlot: 0, lineageSlot: 0 };
+  #insert(key: string, value: Labelled, keys: LabelKeys, lineage: Lineage): void {
+    const labelClass = classOf(value.labels, keys, lineage);
+    const item: Item = { key, value, keys, lineage, labelClass, classSlot: 0, lineageSlot: 0 };
     keys.itemCount++;
     place(item, lineage.items, 'lineageSlot');
     this.#enter(item, labelClass);
     this.#items.set(key, item);
-    for (const entry of labelClass.selectors.values()) this.#listener.onMatch(entry.key, key);
+    for (const { listener } of labelClass.selectors.values()) listener.onMatch(key, value);
   }
 
   /** The new keys and lineage hold it before the old ones are dropped, so that what stays does not end and begin. */
-  #reuse(item: Item, own: Labels, keys: LabelKeys, lineage: Lineage): void {
-    const { keys: oldKeys, lineage: oldLineage } = item;
+  #replace(item: Item, value: Labelled, keys: LabelKeys, lineage: Lineage): void {
+    const { value: before, keys: oldKeys, lineage: oldLineage } = item;
     keys.itemCount++;
     displace(item, oldLineage.items, 'lineageSlot');
     place(item, lineage.items, 'lineageSlot');
-    item.own = own;
+    item.value = value;
     item.keys = keys;
     item.lineage = lineage;
-    this.#settle(item);
+    this.#settle(item, before);
     this.#release(oldKeys, oldLineage);
   }
 
@@ -136,19 +117,21 @@ export class LabelIndex {
   }
 
   /** Moves it to the class where it belongs now, and tells what that changes. */
-  #settle(item: Item): void {
-    const before = item.labelClass;
-    const after = classOf(item.own, item.keys, item.lineage);
-    if (before === after) return;
-    displace(item, before.items, 'classSlot');
-    this.#enter(item, after);
+  #settle(item: Item, valueBefore: Labelled): void {
+    const { key, value, labelClass: before } = item;
+    const after = classOf(value.labels, item.keys, item.lineage);
+    if (before !== after) {
+      displace(item, before.items, 'classSlot');
+      this.#enter(item, after);
+    }
     for (const entry of before.selectors.values()) {
-      if (!after.selectors.has(entry)) this.#listener.onUnmatch(entry.key, item.key);
+      if (!after.selectors.has(entry)) entry.listener.onUnmatch(key, valueBefore);
+      else if (value !== valueBefore) entry.listener.onChange(key, valueBefore, value);
     }
     for (const entry of after.selectors.values()) {
-      if (!before.selectors.has(entry)) this.#listener.onMatch(entry.key, item.key);
+      if (!before.selectors.has(entry)) entry.listener.onMatch(key, value);
     }
-    this.#dropIfEmpty(before);
+    if (before !== after) dropIfEmpty(before);
   }
 
   /** A class is compared with selectors when its first item comes. */
@@ -161,12 +144,6 @@ export class LabelIndex {
     }
     item.labelClass = labelClass;
     place(item, labelClass.items, 'classSlot');
-  }
-
-  #dropIfEmpty(labelClass: LabelClass): void {
-    if (labelClass.items.length > 0) return;
-    for (const entry of [...labelClass.selectors.values()]) unlink(entry, labelClass);
-    labelClass.dropIfEmpty();
   }
 
   #keysOf(own: Labels): LabelKeys {
@@ -205,53 +182,76 @@ export class LabelIndex {
     return [...found].map(([label, text]) => ({ label, text }));
   }
 
-  #inheritAgain(lineage: Lineage): void {
+  *#inheritAgain(lineage: Lineage): Work {
     const inherited = this.#inherited(lineage.profiles);
     if (sameInheritance(inherited, lineage.inherited)) return;
     lineage.inherited = inherited;
-    for (const item of lineage.items) this.#settle(item);
+    yield* this.#settleAll(lineage.items);
   }
 
-  #ask(names: ReadonlySet<string>): void {
-    const fresh = new Set<string>();
-    for (const name of names) {
-      const label = this.#labels.get(name) ?? new AskedLabel(name);
-      if (!this.#labels.has(name)) fresh.add(name);
-      else if (label.askers === 0) this.#idleLabels--;
-      label.askers++;
-      this.#labels.set(name, label);
+  *#settleAll(items: readonly Item[]): Work {
+    let steps = 0;
+    for (const item of items) {
+      this.#settle(item, item.value);
+      if (++steps % stepsPerYield === 0) yield;
     }
-    if (fresh.size > 0) this.#keepApart(fresh);
   }
 
-  #askNoMore(names: ReadonlySet<string>): void {
+  *#ask(names: ReadonlySet<string>): Work {
+    for (const name of names) {
+      const known = this.#labels.get(name);
+      const label = known ?? new AskedLabel(name);
+      if (known?.askers === 0) this.#idleLabels--;
+      label.askers++;
+      if (known) continue;
+      this.#labels.set(name, label);
+      for (const keys of this.#keys.all()) if (keys.names.includes(name)) yield* this.#addLeaves(keys, label);
+      yield* this.#inheritEach(new Set([name]));
+    }
+  }
+
+  /** No selector asked about the label so far: nothing begins or ends to match. */
+  *#addLeaves(keys: LabelKeys, label: AskedLabel): Work {
+    let steps = 0;
+    for (const labelClass of [...keys.root.populated()]) {
+      for (let item = labelClass.items.pop(); item; item = labelClass.items.pop()) {
+        this.#enter(item, labelClass.child(label.valueOf(item.value.labels[label.name] ?? '')));
+        if (++steps % stepsPerYield === 0) yield;
+      }
+      dropIfEmpty(labelClass);
+    }
+    keys.asked = [...keys.asked, label];
+  }
+
+  *#askNoMore(names: ReadonlySet<string>): Work {
     for (const name of names) {
       const label = this.#labels.get(name);
       if (label && --label.askers === 0) this.#idleLabels++;
     }
-    if (this.#idleLabels > maxIdleLabels && this.#idleLabels * 2 > this.#labels.size) this.#forgetIdle();
+    if (this.#idleLabels > maxIdleLabels && this.#idleLabels * 2 > this.#labels.size)
+      yield* this.#forgetIdle();
   }
 
-  #forgetIdle(): void {
-    const idle = new Set<string>();
-    for (const [name, { askers }] of this.#labels) if (askers === 0) idle.add(name);
-    for (const name of idle) this.#labels.delete(name);
+  *#forgetIdle(): Work {
+    const idle = [...this.#labels.values()].filter(({ askers }) => askers === 0);
+    for (const { name } of idle) this.#labels.delete(name);
     this.#idleLabels = 0;
-    this.#keepApart(idle);
+    for (const keys of this.#keys.all()) {
+      if (!keys.asked.some((label) => idle.includes(label))) continue;
+      keys.asked = keys.asked.filter((label) => !idle.includes(label));
+      const items = [...keys.root.populated()].flatMap((labelClass) => labelClass.items);
+      yield* this.#settleAll(items);
+    }
+    yield* this.#inheritEach(new Set(idle.map(({ name }) => name)));
   }
 
-  /** Puts the items that have one of these labels into the classes where they belong now. */
-  #keepApart(names: ReadonlySet<string>): void {
-    for (const keys of this.#keys.all()) {
-      if (!keys.names.some((name) => names.has(name))) continue;
-      keys.asked = keys.names.flatMap((name) => this.#labels.get(name) ?? []);
-      const items = [...keys.root.populated()].flatMap((labelClass) => labelClass.items);
-      for (const item of items) this.#settle(item);
-    }
+  /** Those lineages that inherit one of these labels. */
+  *#inheritEach(names: ReadonlySet<string>): Work {
+    let steps = 0;
     for (const lineage of this.#lineages.values()) {
-      if (lineage.profiles.some((profile) => hasAny(this.#profiles.get(profile), names))) {
-        this.#inheritAgain(lineage);
-      }
+      if (lineage.profiles.some((profile) => hasAny(this.#profiles.get(profile), names)))
+        yield* this.#inheritAgain(lineage);
+      if (++steps % stepsPerYield === 0) yield;
     }
   }
 
@@ -268,10 +268,10 @@ export class LabelIndex {
 /** An own label beats an inherited one. */
 function classOf(own: Labels, keys: LabelKeys, lineage: Lineage): LabelClass {
   let at = keys.root;
-  for (const label of keys.asked) at = at.child(label.valueOf(own[label.name] ?? ''));
   for (const { label, text } of lineage.inherited) {
     if (!keys.asked.includes(label)) at = at.child(label.valueOf(text));
   }
+  for (const label of keys.asked) at = at.child(label.valueOf(own[label.name] ?? ''));
   return at;
 }
 
@@ -303,6 +303,12 @@ function displace(item: Item, list: Item[], slot: Slot): void {
   if (!last || last === item) return;
   list[item[slot]] = last;
   last[slot] = item[slot];
+}
+
+function dropIfEmpty(labelClass: LabelClass): void {
+  if (labelClass.items.length > 0) return;
+  for (const entry of [...labelClass.selectors.values()]) unlink(entry, labelClass);
+  labelClass.dropIfEmpty();
 }
 
 function link(entry: SelectorEntry, labelClass: LabelClass): void {

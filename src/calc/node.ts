@@ -24,14 +24,20 @@ export interface NodeDescription {
   readonly feeds: readonly string[];
 }
 
+/** Work that may be left at any `yield` and taken up later, as long as nothing else touches the graph in between. */
+export type Work<T = void> = Generator<void, T>;
+
+/** So many steps of work, of about a microsecond each, are done between two yields. */
+export const stepsPerYield = 64;
+
 /** A vertex of the graph: synchronous, no I/O, output a function of the present state only. */
 export interface CalcNode extends NodeDescription {
   /** True: of endpoints it hears only this node's; one that moved away is null. */
   readonly localEndpointsOnly: boolean;
-  /** Remember it and mark what depends on it. */
+  /** Remember it and mark what depends on it. Short, however large the cluster. */
   onChange(change: Change): void;
   /** Recompute what is marked. Called once a flush, in the graph's order. */
-  flush(): void;
+  flush(): Work;
 }
 
 /** The name under which others refer to what changed; of a value that went, the name that it had. */
@@ -41,15 +47,4 @@ export function nameOf(change: { readonly value: Named | null; readonly previous
 
 interface Named {
   readonly name: string;
-}
-
-/** The value before and the value now, as far as there are any. */
-export function bothOf<T>({
-  previous,
-  value,
-}: {
-  readonly previous: T | null;
-  readonly value: T | null;
-}): T[] {
-  return [previous, value].filter((side) => side !== null);
 }

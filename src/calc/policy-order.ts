@@ -11,7 +11,7 @@ import type {
   WorkloadEndpointValue,
 } from '../model/types.ts';
 import { Multimap } from './multimap.ts';
-import { type CalcNode, type Change, nameOf } from './node.ts';
+import { type CalcNode, type Change, nameOf, type Work } from './node.ts';
 import { sameValue } from './same-value.ts';
 import type { Sequencer } from './sequencer.ts';
 
@@ -94,11 +94,13 @@ export class PolicyOrder implements CalcNode {
     const rank = this.#rankOf(path);
     const tiers = this.#sorted.get(endpoint) ?? new Map<string, Rank[]>();
     this.#sorted.set(endpoint, tiers);
-    const ranks = tiers.get(rank.tier) ?? [];
-    tiers.set(rank.tier, ranks);
-    ranks.splice(placeOf(rank, ranks), 0, rank);
+    const ranks = tiers.get(rank.tier);
+    if (ranks) ranks.splice(placeOf(rank, ranks), 0, rank);
+    else {
+      tiers.set(rank.tier, [rank]);
+      this.#endpointsByTier.add(rank.tier, endpoint);
+    }
     this.#endpointsByPolicy.add(path, endpoint);
-    this.#endpointsByTier.add(rank.tier, endpoint);
     this.#dirty.add(endpoint);
   }
 
@@ -116,8 +118,9 @@ export class PolicyOrder implements CalcNode {
     this.#dirty.add(endpoint);
   }
 
-  flush(): void {
+  *flush(): Work {
     for (const path of this.#dirty) {
+      yield;
       const endpoint = this.#endpoints.get(path);
       const host = this.#hostEndpoints.get(path);
       if (endpoint) this.#sequencer.endpoints.set(path, this.#resolved(path, endpoint));

@@ -4,7 +4,7 @@ import type { IpSetId } from '../lib/brand.ts';
 import { protocolName } from '../lib/protocol.ts';
 import { uniqueId } from '../model/selector/canonical.ts';
 import type { ModelPeer, ModelRule, ServiceName } from '../model/types.ts';
-import { type LabelSelector, selectEverything, tryCompileSelector } from './selectors.ts';
+import { type LabelSelector, type SelectorTexts, selectEverything } from './selectors.ts';
 
 /** What an IP set stands for. */
 export type IpSetSpec = LabelSetSpec | ServiceSetSpec;
@@ -39,11 +39,11 @@ export type ResolvedRuleWithSets = { readonly rule: ResolvedRule; readonly sets:
  * A selector that does not parse closes: what would allow or log is left out (null), what would deny or pass denies
  * without that side's conditions.
  */
-export function resolveRule(rule: ModelRule): ResolvedRuleWithSets | null {
+export function resolveRule(rule: ModelRule, texts: SelectorTexts): ResolvedRuleWithSets | null {
   const sets: IpSetSpec[] = [];
-  const src = serviceSource(rule.source, sets) ?? resolvePeer(rule.source, rule.protocol ?? null, sets);
-  const dst =
-    serviceDestination(rule.destination, sets) ?? resolvePeer(rule.destination, rule.protocol ?? null, sets);
+  const resolve = (peer: ModelPeer) => resolvePeer(peer, rule.protocol ?? null, texts, sets);
+  const src = serviceSource(rule.source, sets) ?? resolve(rule.source);
+  const dst = serviceDestination(rule.destination, sets) ?? resolve(rule.destination);
   const { source: _source, destination: _destination, ...match } = rule;
   if (src && dst) return { rule: { ...match, src, dst }, sets };
   if (rule.action === 'allow' || rule.action === 'log') return null;
@@ -83,9 +83,15 @@ export function serviceKey({ namespace, name }: ServiceName): string {
   return `${namespace}/${name}`;
 }
 
-function resolvePeer(peer: ModelPeer, protocol: number | null, found: IpSetSpec[]): PeerMatch | null {
-  const positive = peer.selector === undefined ? undefined : tryCompileSelector(peer.selector);
-  const negative = peer.notSelector === undefined ? undefined : tryCompileSelector(peer.notSelector);
+function resolvePeer(
+  peer: ModelPeer,
+  protocol: number | null,
+  texts: SelectorTexts,
+  found: IpSetSpec[],
+): PeerMatch | null {
+  if (isAnyone(peer)) return anyPeer;
+  const positive = peer.selector === undefined ? undefined : texts.compile(peer.selector);
+  const negative = peer.notSelector === undefined ? undefined : texts.compile(peer.notSelector);
   if (positive === null || negative === null) return null;
   const use = (spec: IpSetSpec) => {
     found.push(spec);
@@ -95,15 +101,28 @@ function resolvePeer(peer: ModelPeer, protocol: number | null, found: IpSetSpec[
     use({ kind: 'labels', id: selector.id, selector, port: null });
   const usePort = (name: string) => use(portSet(positive ?? selectEverything(), { name, protocol }));
   return {
-    nets: peer.nets,
-    notNets: peer.notNets,
-    sets: positive ? [useSelector(positive)] : [],
-    notSets: negative ? [useSelector(negative)] : [],
-    ports: peer.ports,
-    portSets: peer.namedPorts.map(usePort),
-    notPorts: peer.notPorts,
-    notPortSets: peer.notNamedPorts.map(usePort),
+    nets: orNone(peer.nets),
+    notNets: orNone(peer.notNets),
+    sets: positive ? [useSelector(positive)] : none,
+    notSets: negative ? [useSelector(negative)] : none,
+    ports: orNone(peer.ports),
+    portSets: orNone(peer.namedPorts.map(usePort)),
+    notPorts: orNone(peer.notPorts),
+    notPortSets: orNone(peer.notNamedPorts.map(usePort)),
   };
+}
+
+/** Most peers say nothing but a selector, or nothing at all; what they leave out is shared by all of them. */
+const none: readonly never[] = [];
+
+function orNone<T>(list: readonly T[]): readonly T[] {
+  return list.length === 0 ? none : list;
+}
+
+function isAnyone({ selector, notSelector, ...lists }: ModelPeer): boolean {
+  const { nets, notNets, ports, notPorts, namedPorts, notNamedPorts } = lists;
+  const conditions = [nets, notNets, ports, notPorts, namedPorts, notNamedPorts];
+  return selector === undefined && notSelector === undefined && conditions.every((list) => list.length === 0);
 }
 
 /** Felix names such a set by `n:` and a hash of selector id, protocol and port name (calc/rule_scanner.go, IPSetData). */

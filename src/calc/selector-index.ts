@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { AskedLabel, LabelClass } from './label-class.ts';
+import type { AskedLabel, LabelClass, Labelled } from './label-class.ts';
 import type { LabelSelector, Restriction } from './selectors.ts';
 import { SmallSet } from './small-set.ts';
 
+/** Who added a selector hears what matches it; each match is told once and taken back once. */
+export interface MatchListener {
+  onMatch(item: string, value: Labelled): void;
+  onUnmatch(item: string, value: Labelled): void;
+  /** It matched before, and still does. */
+  onChange(item: string, before: Labelled, after: Labelled): void;
+}
+
 /** One registered selector; several may have the same text. */
 export interface SelectorEntry {
-  readonly key: string;
   readonly selector: LabelSelector;
+  readonly listener: MatchListener;
   /** The classes that match. */
   readonly classes: SmallSet<LabelClass>;
   /** The restriction it is filed under; kept, so that it is taken out of where it was put. */
@@ -28,9 +36,9 @@ export class SelectorIndex {
     this.#labels = labels;
   }
 
-  add(key: string, selector: LabelSelector): SelectorEntry {
-    const filedUnder = this.rarest(selector.restrictions, (selectors, classes) => selectors * (classes + 1));
-    const entry = { key, selector, classes: new SmallSet<LabelClass>(), filedUnder };
+  add(selector: LabelSelector, restrictions: readonly Restriction[], listener: MatchListener): SelectorEntry {
+    const filedUnder = this.rarest(restrictions, (selectors, classes) => selectors * (classes + 1));
+    const entry = { selector, listener, classes: new SmallSet<LabelClass>(), filedUnder };
     for (const drawer of this.#drawersFor(filedUnder)) drawer.add(entry);
     return entry;
   }

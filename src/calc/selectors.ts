@@ -10,21 +10,21 @@ export interface Restriction {
   readonly values: readonly string[] | null;
 }
 
-/** A selector made ready for the indexes. */
+/** A selector as the indexes read it. */
 export interface LabelSelector {
   /** `s:` and a hash of the canonical text. */
   readonly id: IpSetId;
   readonly canonical: string;
   /** Every label that can make a difference, each once. */
-  readonly labels: ReadonlySet<string>;
-  readonly restrictions: readonly Restriction[];
+  labels(): ReadonlySet<string>;
+  restrictions(): readonly Restriction[];
   matches(labels: LabelLookup): boolean;
 }
 
 /** Null when `text` does not parse; what passed the model always does. */
 export function tryCompileSelector(text: string): LabelSelector | null {
   const selector = tryParseSelector(text);
-  return selector && compile(selector);
+  return selector && new CompiledSelector(selector);
 }
 
 /** `all()`. */
@@ -34,29 +34,50 @@ export function selectEverything(): LabelSelector {
   return selector;
 }
 
-/** What an index asks for is worked out when it first asks: most selectors of inactive rules never get there. */
-function compile(selector: Selector): LabelSelector {
-  let labels: ReadonlySet<string> | undefined;
-  let restrictions: Restriction[] | undefined;
-  return {
-    get id() {
-      return selector.id;
-    },
-    get canonical() {
-      return selector.canonical;
-    },
-    get labels() {
-      labels ??= labelsOf(selector);
-      return labels;
-    },
-    get restrictions() {
-      restrictions ??= [...restrictionsOf(selector)].flatMap(([label, restriction]) =>
-        usable(label, restriction),
-      );
-      return restrictions;
-    },
-    matches: (of) => matches(selector, of),
-  };
+/** Keeps the tree alone: there may be one for each of 100,000 policies, and an index asks once for the rest. */
+class CompiledSelector implements LabelSelector {
+  readonly #selector: Selector;
+
+  constructor(selector: Selector) {
+    this.#selector = selector;
+  }
+
+  get id(): IpSetId {
+    return this.#selector.id;
+  }
+
+  get canonical(): string {
+    return this.#selector.canonical;
+  }
+
+  labels(): ReadonlySet<string> {
+    return labelsOf(this.#selector);
+  }
+
+  restrictions(): readonly Restriction[] {
+    return [...restrictionsOf(this.#selector)].flatMap(([label, restriction]) => usable(label, restriction));
+  }
+
+  matches(labels: LabelLookup): boolean {
+    return matches(this.#selector, labels);
+  }
+}
+
+/** So many texts are remembered: no node's active rules ask for more, and forgetting costs time alone. */
+const maxRemembered = 10_000;
+
+/** Rules repeat selectors: a text is parsed, and its id hashed, once. */
+export class SelectorTexts {
+  readonly #compiled = new Map<string, LabelSelector | null>();
+
+  compile(text: string): LabelSelector | null {
+    const known = this.#compiled.get(text);
+    if (known !== undefined) return known;
+    if (this.#compiled.size >= maxRemembered) this.#compiled.clear();
+    const fresh = tryCompileSelector(text);
+    this.#compiled.set(text, fresh);
+    return fresh;
+  }
 }
 
 /** Absence of a label leads nowhere in an index. */

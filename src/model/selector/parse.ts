@@ -58,26 +58,35 @@ export function tryParseSelector(text: string): Selector | null {
   }
 }
 
-/** Normal text, id and program are made when first asked for. */
 export function selectorOf(root: Node): Selector {
-  let canonical: string | undefined;
-  let id: IpSetId | undefined;
-  let program: MatchProgram | undefined;
-  return {
-    root,
-    get canonical() {
-      canonical ??= canonicalText(root);
-      return canonical;
-    },
-    get id() {
-      id ??= uniqueId('s', this.canonical) as IpSetId;
-      return id;
-    },
-    get program() {
-      program ??= compileMatch(root);
-      return program;
-    },
-  };
+  return new LazySelector(root);
+}
+
+/** Normal text, id and program are made when first asked for. */
+class LazySelector implements Selector {
+  readonly root: Node;
+  #canonical: string | undefined;
+  #id: IpSetId | undefined;
+  #program: MatchProgram | undefined;
+
+  constructor(root: Node) {
+    this.root = root;
+  }
+
+  get canonical(): string {
+    this.#canonical ??= canonicalText(this.root);
+    return this.#canonical;
+  }
+
+  get id(): IpSetId {
+    this.#id ??= uniqueId('s', this.canonical) as IpSetId;
+    return this.#id;
+  }
+
+  get program(): MatchProgram {
+    this.#program ??= compileMatch(this.root);
+    return this.#program;
+  }
 }
 
 export function matches(selector: Selector, labels: LabelLookup): boolean {
