@@ -4,8 +4,9 @@ import type { IpSetId, KeyPath } from '../lib/brand.ts';
 import type { ModelRule, PolicyValue, ProfileValue } from '../model/types.ts';
 import type { IpSetMembers } from './ip-set-members.ts';
 import { decrement, increment } from './member-set.ts';
-import type { CalcNode } from './node.ts';
+import type { CalcNode, Work } from './node.ts';
 import { type IpSetSpec, resolveRule } from './resolve-rule.ts';
+import { SelectorTexts } from './selectors.ts';
 import type { Sequencer } from './sequencer.ts';
 
 /** Turns active policies and profiles into what a data plane understands, and keeps alive the IP sets that they name. */
@@ -16,6 +17,7 @@ export class RuleScanner implements CalcNode {
   readonly localEndpointsOnly = true;
   readonly #members: IpSetMembers;
   readonly #sequencer: Sequencer;
+  readonly #selectors = new SelectorTexts();
   /** The sets of each policy and profile, each once. */
   readonly #setsOf = new Map<string, ReadonlySet<IpSetId>>();
   readonly #useCounts = new Map<IpSetId, number>();
@@ -36,9 +38,10 @@ export class RuleScanner implements CalcNode {
       tier,
       kind,
       ...(policy.staged === undefined ? {} : { staged: policy.staged }),
+      ...stageOf(policy),
       // Rules of a direction that the policy does not govern are never looked at.
-      ingress: types.ingress ? resolveAll(policy.ingress, specs) : [],
-      egress: types.egress ? resolveAll(policy.egress, specs) : [],
+      ingress: types.ingress ? this.#resolved(policy.ingress, specs) : [],
+      egress: types.egress ? this.#resolved(policy.egress, specs) : [],
     };
     this.#use(`policy ${path}`, specs);
     this.#sequencer.policies.set(path, resolved);
@@ -54,8 +57,8 @@ export class RuleScanner implements CalcNode {
     const specs: IpSetSpec[] = [];
     const resolved: ResolvedProfile = {
       missing: profile === null,
-      ingress: resolveAll(profile?.ingress ?? [], specs),
-      egress: resolveAll(profile?.egress ?? [], specs),
+      ingress: this.#resolved(profile?.ingress ?? [], specs),
+      egress: this.#resolved(profile?.egress ?? [], specs),
     };
     this.#use(`profile ${name}`, specs);
     this.#sequencer.profiles.set(name, resolved);
@@ -68,9 +71,23 @@ export class RuleScanner implements CalcNode {
 
   onChange(): void {}
 
-  flush(): void {
-    for (const id of this.#idle) if (!this.#useCounts.has(id)) this.#members.deleteSet(id);
+  *flush(): Work {
+    for (const id of this.#idle) {
+      if (!this.#useCounts.has(id)) this.#members.deleteSet(id);
+      yield;
+    }
     this.#idle.clear();
+  }
+
+  #resolved(rules: readonly ModelRule[], specs: IpSetSpec[]): ResolvedRule[] {
+    const resolved: ResolvedRule[] = [];
+    for (const modelRule of rules) {
+      const result = resolveRule(modelRule, this.#selectors);
+      if (!result) continue;
+      resolved.push(result.rule);
+      specs.push(...result.sets);
+    }
+    return resolved;
   }
 
   /** The new sets are counted before the old ones are let go, so that what stays does not end and begin. */
@@ -87,13 +104,6 @@ export class RuleScanner implements CalcNode {
   }
 }
 
-function resolveAll(rules: readonly ModelRule[], specs: IpSetSpec[]): ResolvedRule[] {
-  const resolved: ResolvedRule[] = [];
-  for (const modelRule of rules) {
-    const result = resolveRule(modelRule);
-    if (!result) continue;
-    resolved.push(result.rule);
-    specs.push(...result.sets);
-  }
-  return resolved;
+function stageOf({ hostTraffic }: PolicyValue): Pick<ResolvedPolicy, 'stage'> {
+  return hostTraffic === 'untracked' || hostTraffic === 'pre-dnat' ? { stage: hostTraffic } : {};
 }
