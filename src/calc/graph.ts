@@ -11,12 +11,13 @@
  * Next:       dispatcher.ts, then the nodes below in order; sequencer.ts says the difference; compile.ts runs it once.
  */
 
-import { defaultDataplaneConfig } from '../contract/config.ts';
 import type { DataplaneMessage } from '../contract/dataplane.ts';
 import type { SyncerSink, SyncStatus } from '../contract/datastore.ts';
+import { type LocalWords, noWords, type Setting } from '../model/felix/settings.ts';
 import type { Update } from '../model/types.ts';
 import { ActivePolicies } from './active-policies.ts';
 import { ActiveProfiles } from './active-profiles.ts';
+import { Configuration } from './configuration.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { IpSetMembers } from './ip-set-members.ts';
 import type { CalcNode, NodeDescription, Work } from './node.ts';
@@ -35,29 +36,39 @@ export interface CalcGraph extends SyncerSink {
    * @returns whether all that was told is said; if not, call again to go on. What is told meanwhile is said afterwards.
    */
   flush(emit: Emit, shouldPause?: () => boolean): boolean;
+  /** What any layer sets of this node's settings, as of the last flush. */
+  settings(): readonly Setting[];
   /** The nodes in order of work, for drawings and `muslin status`. */
   describe(): readonly NodeDescription[];
 }
 
-/** @param config - `node`: the name of the node for which to calculate. */
-export function buildGraph(config: { readonly node: string }): CalcGraph {
-  return new Graph(config.node);
+export interface GraphConfig {
+  /** The name of the node for which to calculate. */
+  readonly node: string;
+  /** What the node's own file and environment say of its settings. */
+  readonly local?: LocalWords;
+}
+
+export function buildGraph({ node, local = noWords }: GraphConfig): CalcGraph {
+  return new Graph(node, local);
 }
 
 class Graph implements CalcGraph {
   readonly #sequencer = new Sequencer();
   readonly #nodes: readonly CalcNode[];
   readonly #dispatcher: Dispatcher;
+  readonly #configuration: Configuration;
   /** The flush that was paused, or null. */
   #pass: Work | null = null;
   #emit: Emit = () => {};
   #isInSync = false;
   #announced = false;
 
-  constructor(node: string) {
+  constructor(node: string, local: LocalWords) {
     const members = new IpSetMembers(this.#sequencer);
     const scanner = new RuleScanner(members, this.#sequencer);
     const order = new PolicyOrder(this.#sequencer);
+    this.#configuration = new Configuration(node, local, this.#sequencer);
     this.#nodes = [
       new ActivePolicies(scanner, order), //  tells scanner and order on flush
       new ActiveProfiles(scanner), //         likewise the scanner
@@ -65,9 +76,9 @@ class Graph implements CalcGraph {
       members, //                             fills the sets that are new
       order, //                               after all matches are known
       new Routes(node, this.#sequencer),
+      this.#configuration,
     ];
     this.#dispatcher = new Dispatcher(node, this.#nodes);
-    this.#sequencer.config.set('config', defaultDataplaneConfig);
   }
 
   onUpdates(updates: readonly Update[]): void {
@@ -102,6 +113,10 @@ class Graph implements CalcGraph {
 
   #isBehind(): boolean {
     return this.#dispatcher.hasPending || (this.#isInSync && !this.#announced);
+  }
+
+  settings(): readonly Setting[] {
+    return this.#configuration.settings();
   }
 
   describe(): readonly NodeDescription[] {
