@@ -144,7 +144,7 @@ export function quoteHint(value: unknown): string {
   return typeof value === 'number' || typeof value === 'boolean' ? ' (put it in quotes)' : '';
 }
 
-export function listed(choices: readonly string[]): string {
+function listed(choices: readonly string[]): string {
   return choices.length < 2 ? choices.join('') : `${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}`;
 }
 

@@ -47,7 +47,8 @@ export const routeTablesLimited: Check = (value, _, report) => {
   let tables = 0;
   for (const range of listAt(value, 'spec', 'routeTableRanges')) {
     const [min, max] = [member(range, 'min'), member(range, 'max')];
-    if (typeof min === 'number' && typeof max === 'number') tables += Math.max(0, max - min + 1);
+    if (typeof min === 'number' && typeof max === 'number' && max <= 0xffffffff)
+      tables += Math.max(0, max - min + 1);
   }
   if (tables > maxRouteTables)
     report('spec.routeTableRanges', `got ${tables} tables, want at most ${maxRouteTables} in all`);

@@ -9,7 +9,7 @@ import { type Beside, beside } from './calico.ts';
 import { type Check, every } from './check.ts';
 import { openShapes } from './kubernetes.ts';
 import { dnsNameText, metadata } from './names.ts';
-import { compileSchema } from './structural.ts';
+import { compileSchema, isWithin } from './structural.ts';
 import { compileTransitions, type Transition } from './transitions.ts';
 
 const shapes = new Map<ResourceKind, Check>();
@@ -35,7 +35,21 @@ function closedShape(row: KindRow, schema: Schema, { name = dnsNameText, checks 
   // Kubernetes may add to its own metadata some day.
   const open = !row.apiVersion.startsWith('projectcalico.org/');
   const written = metadata(name, { namespaced: row.namespaced, open });
-  return every(compileSchema(schema, { metadata: written }), ...checks);
+  return afterSchema(compileSchema(schema, { metadata: written }), every(...checks));
+}
+
+/** What the schema refused is not told a second time in other words. */
+function afterSchema(schema: Check, checks: Check): Check {
+  return (value, path, report) => {
+    const refused: string[] = [];
+    schema(value, path, (at, message) => {
+      refused.push(at);
+      report(at, message);
+    });
+    checks(value, path, (at, message) => {
+      if (!refused.some((outer) => isWithin(at, outer))) report(at, message);
+    });
+  };
 }
 
 /** What may not follow what; null if anything may. */

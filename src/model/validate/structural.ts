@@ -13,10 +13,8 @@ import {
   anything,
   type Check,
   childPath,
-  every,
   flag,
   judged,
-  listed,
   oneOf,
   quoteHint,
   type Report,
@@ -57,11 +55,13 @@ export class NodeRule {
     const { members } = this.compiled;
     if (spoilt.length === 0) return false;
     if (!members) return true;
+    if (spoilt.includes(path)) return true;
     return spoilt.some((fault) => [...members].some((name) => isWithin(fault, childPath(path, name))));
   }
 }
 
-function isWithin(path: string, outer: string): boolean {
+/** `a.b[0]` is within `a.b`, within itself, and not within `a.bc`. */
+export function isWithin(path: string, outer: string): boolean {
   return path.startsWith(outer) && /^($|[.[])/.test(path.slice(outer.length));
 }
 
@@ -88,7 +88,8 @@ function compileValue(schema: Schema, overrides: { readonly [name: string]: Chec
   if (schema['x-kubernetes-int-or-string']) return format ?? judged(numberOrText);
   switch (schema.type) {
     case 'object':
-      return plus(compileObject(schema, overrides), format);
+      // maps with a format of their own: of keys and values together
+      return format ?? compileObject(schema, overrides);
     case 'array':
       return compileList(schema);
     case 'string':
@@ -103,10 +104,6 @@ function compileValue(schema: Schema, overrides: { readonly [name: string]: Chec
     default:
       return assertNever(schema.type);
   }
-}
-
-function plus(check: Check, format: Check | undefined): Check {
-  return format ? every(check, format) : check;
 }
 
 function numberOrText(value: unknown): string | null {
@@ -148,13 +145,14 @@ function requiredOf({ required = [], properties = {} }: Schema): readonly string
   return required.filter((name) => properties[name]?.default === undefined);
 }
 
+/** With a field that nobody knows the count is not what is wrong. */
 function countCheck({ minProperties = 0, maxProperties, properties = {} }: Schema): Check | null {
   if (minProperties === 0 && maxProperties === undefined) return null;
   const max = maxProperties ?? Number.POSITIVE_INFINITY;
-  const choices = listed(Object.keys(properties));
-  const want = max === 1 ? `want one of ${choices}` : `want at least one of ${choices}`;
+  const want = `want ${max === 1 ? 'one' : 'at least one'} of ${Object.keys(properties).join(', ')}`;
   return (value, path, report) => {
     const set = isObject(value) ? Object.keys(value).filter((name) => (value[name] ?? null) !== null) : [];
+    if (set.some((name) => !Object.hasOwn(properties, name))) return;
     if (set.length < minProperties || set.length > max)
       report(path, `got ${set.length === 0 ? 'nothing' : set.join(' and ')}, ${want}`);
   };
