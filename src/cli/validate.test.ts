@@ -84,3 +84,71 @@ test("convert makes Calico's of Kubernetes' and leaves Calico's alone", async ()
   const { out } = await cli.run(['convert', '-f', '-'], JSON.stringify(knp));
   assert.match(out, /^apiVersion: projectcalico\.org\/v3\nkind: NetworkPolicy\n/);
 });
+
+test('faults of any kind point into lists, and at keys with dots and slashes', async () => {
+  using cli = new CliSession();
+  const file = cli.write(
+    'a.yaml',
+    `apiVersion: projectcalico.org/v3
+kind: HostEndpoint
+metadata:
+  name: h
+  labels:
+    a.example.org/b.c: bad value
+spec:
+  node: node1
+  interfaceName: eth0
+  expectedIPs: [192.0.2.1, 192.0.2]
+  ports:
+    - {name: http, protocol: TCP, port: 80}
+    - name: dns
+      protocol: ICMP
+---
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: p}
+spec:
+  cidr: 10.0.0.0/16
+  ipipMode: Always
+  vxlanMode: Always
+---
+apiVersion: projectcalico.org/v3
+kind: IPAMHandle
+metadata: {name: i}
+spec:
+  handleID: a
+  block:
+    10.0.0.0/26: many
+`,
+  );
+  const { code, notes } = await cli.run(['validate', '-f', file]);
+  assert.equal(code, 5);
+  assert.deepEqual(
+    notes.map((note) => note.slice(file.length).replace(/: got.*/, '')),
+    [
+      ':6:24: error: metadata.labels.a.example.org/b.c',
+      ':10:28: error: spec.expectedIPs[1]',
+      ':14:17: error: spec.ports[1].protocol',
+      ':13:7: error: spec.ports[1].port',
+      ':22:14: error: spec.vxlanMode',
+      ':30:18: error: spec.block.10.0.0.0/26',
+    ],
+  );
+});
+
+test('apply refuses what an update may not change, and stores nothing of it', async () => {
+  using cli = new CliSession();
+  const pool = (cidr: string, more = '') =>
+    `apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: p}\nspec: {cidr: ${cidr}${more}}\n`;
+  assert.equal((await cli.run(['apply', '-f', '-'], pool('10.0.0.0/16'))).code, 0);
+  const { code, notes } = await cli.run(['apply', '-f', '-'], pool('10.1.0.0/16', ', blockSize: 28'));
+  assert.equal(code, 5);
+  assert.match(
+    notes.join('\n'),
+    /<stdin>:1: error: spec\.cidr: ippool.*p: got "10\.1\.0\.0\/16", want the CIDR/,
+  );
+  assert.match(notes.join('\n'), /spec\.blockSize: .*got 28, want the size/);
+  assert.equal((await cli.run(['apply', '-f', '-'], pool('10.0.0.0/16', ', disabled: true'))).code, 0);
+  const { out } = await cli.run(['get', 'ippool', 'p', '-o', 'jsonpath={.spec.cidr} {.spec.disabled}']);
+  assert.equal(out.trim(), '10.0.0.0/16 true');
+});

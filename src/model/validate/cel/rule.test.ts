@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { compileRule } from './rule.ts';
+
+function holds(rule: string, self: unknown, old?: unknown): boolean {
+  return compileRule(rule).holds(self, old);
+}
+
+test('expressions mean what CEL says', () => {
+  const self = {
+    n: 5,
+    s: 'abc',
+    t: true,
+    list: [1, 2, 3],
+    map: { a: 1, 'b.c': 2 },
+    nothing: null,
+    ip: '2001:db8::1',
+    net: '10.1.2.3/8',
+    deep: { er: { x: 'y' } },
+  };
+  const table: [string, boolean][] = [
+    ['self.n == 5 && self.n != 6', true],
+    ['self.n < 6 && self.n <= 5 && self.n > 4 && self.n >= 5', true],
+    ['self.n == 5 || self.n == 6 && false', true],
+    ['(self.n == 5 || self.n == 6) && false', false],
+    ['!self.t || self.t', true],
+    ['self.n + 1 - 2 == 4', true],
+    ["self.s + 'd' == 'abcd'", true],
+    ["self.t ? self.s == 'abc' : false", true],
+    ['false ? true : true ? self.t : false', true],
+    ['self.n in [4, 5]', true],
+    ["'a' in self.map && !('c' in self.map)", true],
+    ["self.map['b.c'] == 2 && self.list[1] == 2", true],
+    ['[1, [2]] == [1, [2]] && [1] != [2]', true],
+    ["self.map == self.map && self.deep != self.map && self.n != '5'", true],
+    ['has(self.deep.er.x) && !has(self.deep.er.y) && !has(self.nothing)', true],
+    ['size(self.s) == 3 && size(self.list) == 3 && self.map.size() == 2', true],
+    ["size('\u{1f600}') == 1", true],
+    ["self.s.startsWith('ab') && self.s.endsWith('bc') && self.s.contains('b')", true],
+    ["self.s.matches('^(?i)ABC$') && !self.s.matches('^B')", true],
+    ["'a:b'.split(':')[1] == 'b' && 'a]:b'.lastIndexOf(']:') == 1 && 'abc'.substring(1) == 'bc'", true],
+    ["'abc'.substring(1, 2) == 'b' && int('12') == 12 && string(12) == '12'", true],
+    ['self.list.all(x, x > 0) && self.list.exists(x, x == 3)', true],
+    ['self.list.exists(x, self.list.all(y, y <= x))', true],
+    ["self.map.exists(key, key == 'b.c')", true],
+    ['isIP(self.ip) && ip(self.ip).family() == 6 && !isIP(self.net)', true],
+    ['isCIDR(self.net) && !isCIDR(self.ip) && cidr(self.net).prefixLength() == 8', true],
+    ['cidr(self.net) != cidr(self.net).masked() && cidr(self.net).ip() == ip("10.1.2.3")', true],
+    ["cidr('10.0.0.0/8').containsIP('10.2.3.4') && !cidr('10.0.0.0/8').containsIP(ip('11.0.0.0'))", true],
+    ["cidr('10.0.0.0/8').containsCIDR('10.1.0.0/16') && !cidr('fd00::/8').containsCIDR(self.net)", true],
+    ["self.s == \"abc\" && 'it\\'s' != '\\n'", true],
+  ];
+  for (const [rule, expected] of table) assert.equal(holds(rule, self), expected, rule);
+});
+
+test('an error makes a rule fail, unless the other side decides', () => {
+  const table: [string, boolean][] = [
+    ['self.a == 1', false],
+    ['self.a != 1', false],
+    ['!self.a', false],
+    ['true || self.a', true],
+    ['self.a || true', true],
+    ['self.a && false || true', true],
+    ['self.a || false', false],
+    ['self.a ? true : true', false],
+    ['[1, 2].exists(x, x == 2 || self.a)', true],
+    ['[1, 2].exists(x, self.a)', false],
+    ['![1, 2].all(x, x == 1 && self.a)', true],
+    ['has(self.a.b)', false],
+    ['!has(self.a.b)', false],
+    ["ip('x').family() == 4 || true", true],
+    ["ip('x').family() == 4", false],
+    ["cidr('10.0.0.0').prefixLength() == 32", false],
+    ["1 < 'a' || 'a' + 1 == 'a1' || size(1) == 1 || self.n.contains('a')", false],
+    ["'abc'.substring(4) == '' || [1][1] == 1 || int('x') == 0", false],
+    ['self', false],
+    ['1', false],
+  ];
+  for (const [rule, expected] of table) assert.equal(holds(rule, { n: 1 }), expected, rule);
+  assert.equal(holds('self.a.b == 1', 'text'), false);
+  assert.equal(holds('has(self.__proto__) || has(self.constructor) || self.toString == 1', {}), false);
+});
+
+test('what a rule reads is known, and whether it compares with what was', () => {
+  const members = (rule: string) => {
+    const read = compileRule(rule).members;
+    return read && [...read].sort();
+  };
+  assert.deepEqual(members("has(self.a.b) || self.c.exists(x, x == self.d) || self['e'] == 1"), null);
+  assert.deepEqual(members('has(self.a.b) || self.c.exists(x, x == self.d)'), ['a', 'c', 'd']);
+  assert.deepEqual(members('self.a == self'), null);
+  assert.equal(compileRule('self == oldSelf').isTransition, true);
+  assert.equal(compileRule('self.a == 1').isTransition, false);
+  assert.equal(holds('self.a == oldSelf.a', { a: [1] }, { a: [1] }), true);
+});
+
+test('an expression outside the subset is refused when it is compiled', () => {
+  const table = [
+    '',
+    'self ==',
+    'self.',
+    '(self',
+    '1 2',
+    'self $ 1',
+    'nobody == 1',
+    'nothing(self)',
+    "self.replace('a', 'b')",
+    'self.matches(self)',
+    'has(self)',
+    'self.all(x)',
+    'self.all(self, true)',
+    "'open",
+    'self.a ? 1',
+  ];
+  for (const rule of table) assert.throws(() => compileRule(rule), SyntaxError, rule);
+});
