@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { InvalidError, UsageError } from '../lib/errors.ts';
+import { InvalidError, NotFoundError, UsageError } from '../lib/errors.ts';
 import { agentConfig } from './config.ts';
 
 const least = { node: 'n', datastore: '/db' };
@@ -19,11 +22,31 @@ test('arguments beat environment, environment beats defaults, FELIX_ names count
     socket: '/run/muslin/agent.sock',
     bpf: '/sys/fs/bpf/muslin',
     interfacePrefix: 'veth',
-    endpointToHost: 'accept',
     logLevel: 'warn',
+    local: {
+      file: new Map(),
+      environment: new Map([
+        ['interfacePREFIX', 'veth'],
+        ['DEFAULTENDPOINTTOHOSTACTION', 'Accept'],
+        ['LogSeverityScreen', 'Warning'],
+      ]),
+    },
   });
   assert.equal(agentConfig({ datastore: '/db' }, { NODENAME: 'other' }).node, 'other');
-  assert.equal(agentConfig(least, {}).endpointToHost, 'drop');
+  assert.equal(agentConfig(least, {}).interfacePrefix, 'cali');
+});
+
+test('a file in the form of felix.cfg is read, and the environment beats it', () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'felix-')), 'felix.cfg');
+  writeFileSync(file, '[global]\n# why\nInterfacePrefix = tap ; OpenStack\nLogSeverityScreen=Debug\n');
+  const config = agentConfig({ ...least, configFile: file }, { FELIX_LogSeverityScreen: 'Error' });
+  assert.deepEqual([config.interfacePrefix, config.logLevel], ['tap', 'error']);
+  writeFileSync(file, '[global]\nInterfacePrefix tap\n');
+  assert.throws(
+    () => agentConfig({ ...least, configFile: file }, {}),
+    (error) => error instanceof InvalidError && /felix.cfg:2: .*want Name = value/.test(error.message),
+  );
+  assert.throws(() => agentConfig({ ...least, configFile: `${file}.gone` }, {}), NotFoundError);
 });
 
 test('what is missing or wrong is named', () => {
@@ -34,7 +57,11 @@ test('what is missing or wrong is named', () => {
   const wrong = { FELIX_DefaultEndpointToHostAction: 'maybe' };
   assert.throws(
     () => agentConfig(least, wrong),
-    (error) => error instanceof InvalidError && /maybe.*drop, return, accept/.test(error.message),
+    (error) =>
+      error instanceof InvalidError &&
+      /defaultEndpointToHostAction in the environment: .*maybe/.test(error.message),
   );
   assert.throws(() => agentConfig(least, { FELIX_InterfacePrefix: 'a b' }), InvalidError);
+  assert.throws(() => agentConfig(least, { FELIX_FailsafeInboundHostPorts: 'ssh' }), InvalidError);
+  assert.equal(agentConfig(least, { FELIX_VXLANPort: 'many' }).node, 'n'); // the graph takes the default and says so
 });

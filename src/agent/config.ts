@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The agent's own settings: arguments first, then environment under Calico's names (NODENAME, FELIX_*).
+ * The agent's own settings: arguments first, then environment under Calico's names (NODENAME, FELIX_*), then Felix's file.
+ * What is set for all nodes or for some comes from the store, later, by way of the graph.
  *
  * @see Calico documentation, "Configuring Felix": FELIX_ names are the parameter's name, in any case
  */
-import { InvalidError, UsageError } from '../lib/errors.ts';
+import { readFileSync } from 'node:fs';
+import { InvalidError, NotFoundError, UsageError } from '../lib/errors.ts';
+import { effectiveValue, type LocalWords, settingsOf } from '../model/felix/settings.ts';
 
 export interface AgentConfig {
   readonly node: string;
@@ -14,12 +17,10 @@ export interface AgentConfig {
   readonly socket: string;
   /** A folder on a BPF file system, for the guards' pins. */
   readonly bpf: string;
-  /** The first letters of workloads' interfaces. FELIX_InterfacePrefix, @defaultValue cali */
+  /** The first letters of workloads' interfaces; of file and environment alone, as it holds from the start on. */
   readonly interfacePrefix: string;
-  /** FELIX_DefaultEndpointToHostAction, @defaultValue drop */
-  readonly endpointToHost: 'drop' | 'return' | 'accept';
-  /** FELIX_LogSeverityScreen, @defaultValue info */
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+  readonly local: LocalWords;
 }
 
 export interface AgentArguments {
@@ -27,32 +28,76 @@ export interface AgentArguments {
   readonly datastore?: string;
   readonly socket?: string;
   readonly bpf?: string;
+  readonly configFile?: string;
 }
 
 type Environment = { readonly [name: string]: string | undefined };
 
-/** @throws {UsageError} {InvalidError} */
+const usualFile = '/etc/calico/felix.cfg';
+
+/**
+ * Felix ends when it cannot read one of these on its own node, for what they keep out or let in is not to be guessed.
+ *
+ * @see felix/config/config_params.go, `die-on-fail`
+ */
+const vital = [
+  'interfacePrefix',
+  'defaultEndpointToHostAction',
+  'failsafeInboundHostPorts',
+  'failsafeOutboundHostPorts',
+];
+
+/** @throws {UsageError} {InvalidError} {NotFoundError} */
 export function agentConfig(args: AgentArguments, env: Environment): AgentConfig {
-  const felix = felixParameters(env);
+  const node = wanted(args.node ?? env.NODENAME, '--node or NODENAME');
+  const local = { file: fileWords(args.configFile), environment: environmentWords(env) };
+  const settings = settingsOf({ node, labels: {}, configurations: [], local });
+  for (const name of vital) {
+    const setting = settings.get(name);
+    if (setting?.fault) throw new InvalidError(`${name} in the ${setting.source}: ${setting.fault}`);
+  }
   return {
-    node: wanted(args.node ?? env.NODENAME, '--node or NODENAME'),
+    node,
     datastore: wanted(args.datastore ?? env.MUSLIN_DATASTORE, '--datastore or MUSLIN_DATASTORE'),
     socket: args.socket ?? '/run/muslin/agent.sock',
     bpf: args.bpf ?? '/sys/fs/bpf/muslin',
-    interfacePrefix: interfacePrefix(felix.get('interfaceprefix') ?? 'cali'),
-    endpointToHost: oneOf('DefaultEndpointToHostAction', felix, ['drop', 'return', 'accept'], 'drop'),
-    logLevel: logLevel(felix.get('logseverityscreen') ?? 'info'),
+    interfacePrefix: interfacePrefix(String(effectiveValue(settings, 'interfacePrefix'))),
+    logLevel: logLevel(String(effectiveValue(settings, 'logSeverityScreen'))),
+    local,
   };
 }
 
-function felixParameters(env: Environment): ReadonlyMap<string, string> {
+function environmentWords(env: Environment): ReadonlyMap<string, string> {
   return new Map(
     Object.entries(env).flatMap(([name, value]) =>
-      name.toUpperCase().startsWith('FELIX_') && value !== undefined
-        ? [[name.slice(6).toLowerCase(), value]]
-        : [],
+      name.toUpperCase().startsWith('FELIX_') && value !== undefined ? [[name.slice(6), value]] : [],
     ),
   );
+}
+
+/** Lines of `Name = value` below headings in brackets, which say nothing; `#` and `;` begin a remark. */
+function fileWords(named: string | undefined): ReadonlyMap<string, string> {
+  const file = named ?? usualFile;
+  const text = textOf(file, named !== undefined);
+  const words = new Map<string, string>();
+  for (const [i, line] of text.split('\n').entries()) {
+    const content = line.replace(/[#;].*$/, '').trim();
+    if (content === '' || /^\[.*\]$/.test(content)) continue;
+    const at = content.indexOf('=');
+    if (at < 1) throw new InvalidError(`${file}:${i + 1}: got ${JSON.stringify(content)}, want Name = value`);
+    words.set(content.slice(0, at).trim(), content.slice(at + 1).trim());
+  }
+  return words;
+}
+
+/** Only a file that was asked for must be there. */
+function textOf(file: string, mustExist: boolean): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (!mustExist) return '';
+    throw new NotFoundError(`cannot read ${file}: ${error instanceof Error ? error.message : error}`);
+  }
 }
 
 function wanted(value: string | undefined, names: string): string {
@@ -63,30 +108,13 @@ function wanted(value: string | undefined, names: string): string {
 function interfacePrefix(text: string): string {
   if (/^[a-zA-Z0-9_-]{1,10}$/.test(text)) return text;
   throw new InvalidError(
-    `FELIX_InterfacePrefix: got ${JSON.stringify(text)}, want 1 to 10 letters, digits, _ or -`,
+    `interfacePrefix: got ${JSON.stringify(text)}, want one prefix of 1 to 10 letters, digits, _ or -`,
   );
 }
 
-function oneOf<T extends string>(
-  name: string,
-  felix: ReadonlyMap<string, string>,
-  allowed: readonly T[],
-  otherwise: T,
-): T {
-  const text = felix.get(name.toLowerCase());
-  if (text === undefined) return otherwise;
-  const found = allowed.find((value) => value === text.toLowerCase());
-  if (found) return found;
-  throw new InvalidError(`FELIX_${name}: got ${JSON.stringify(text)}, want one of ${allowed.join(', ')}`);
-}
-
-/** Calico's severities (Debug, Info, Warning, Error, Fatal) and the log's own names for them. */
-function logLevel(text: string): AgentConfig['logLevel'] {
-  const name = text.toLowerCase() === 'warning' ? 'warn' : text.toLowerCase();
-  const levels = ['debug', 'info', 'warn', 'error', 'fatal'] as const;
-  const level = levels.find((candidate) => candidate === name);
-  if (level) return level;
-  throw new InvalidError(
-    `FELIX_LogSeverityScreen: got ${JSON.stringify(text)}, want one of ${levels.join(', ')}`,
-  );
+/** Calico's severities under the log's own names; Trace is its Debug. */
+function logLevel(severity: string): AgentConfig['logLevel'] {
+  const name = severity.toLowerCase();
+  const levels = { trace: 'debug', debug: 'debug', info: 'info', error: 'error', fatal: 'fatal' } as const;
+  return name in levels ? levels[name as keyof typeof levels] : 'warn';
 }

@@ -26,10 +26,11 @@ export async function runAgent(config: AgentConfig): Promise<void> {
   const stop = untilSignal(['SIGTERM', 'SIGINT']);
   const status = new AgentStatus(config, log);
   await using store = new AttachedStore(config.datastore); //  tier 1  what users want, kept in one SQLite file
-  const graph = buildGraph({ node: config.node }); //          tier 2  what this node must do for it
+  const graph = buildGraph(config); //                          tier 2  what this node must do for it
   await using driver = new RemoteDriver(config, log); //       tier 3  the same in one data plane's terms, in a worker
   await wantAll(driver);
   const applying = new ApplyLoop(driver, { sleep, ...status.ofApplies() }); // tier 4  the kernel, kept so
+  status.showSettings(() => graph.settings());
   const batches = new Batcher(graph, (message) => applying.onMessage(message), status);
   const syncer = new StoreSyncer(store, status.ofSyncer());
 

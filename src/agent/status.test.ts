@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { pino } from 'pino';
 import type { ApplyReport } from '../contract/dataplane.ts';
 import type { Revision } from '../lib/brand.ts';
+import { noWords } from '../model/felix/settings.ts';
 import { AgentStatus } from './status.ts';
 
 const ok: ApplyReport = { changed: 1, failed: [], openEndpoints: [] };
@@ -17,8 +18,8 @@ function rig() {
     socket: '',
     bpf: '',
     interfacePrefix: 'cali',
-    endpointToHost: 'drop',
     logLevel: 'info',
+    local: noWords,
   } as const;
   const status = new AgentStatus(config, pino({ enabled: false }));
   const told = (revision: string) => status.ofSyncer().onRevision?.(revision as Revision);

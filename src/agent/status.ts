@@ -18,6 +18,7 @@ import type { SyncerOptions } from '../datastore/syncer.ts';
 import type { Revision } from '../lib/brand.ts';
 import type { Fault } from '../lib/errors.ts';
 import { Notice } from '../lib/notice.ts';
+import type { Setting } from '../model/felix/settings.ts';
 import { keyPath } from '../model/kinds.ts';
 import type { ApplyLoopOptions } from '../reconcile/apply-loop.ts';
 import type { BatchListener } from './batcher.ts';
@@ -39,6 +40,8 @@ export interface StatusReport {
   /** Stored resources that are not in force as written: invalid, hence absent, or asking for what is not supported yet. */
   readonly invalid: readonly { readonly resource: string; readonly faults: readonly Fault[] }[];
   readonly applies: number;
+  /** Of this node, as far as any layer sets them; `effect` says what each does. */
+  readonly settings: readonly Setting[];
 }
 
 export class AgentStatus implements BatchListener {
@@ -56,6 +59,7 @@ export class AgentStatus implements BatchListener {
   #report: ApplyReport | null = null;
   #error: string | null = null;
   #applies = 0;
+  #settings: () => readonly Setting[] = () => [];
 
   constructor(config: AgentConfig, log: Log) {
     this.#node = config.node;
@@ -96,6 +100,11 @@ export class AgentStatus implements BatchListener {
       this.#setEnforced(this.#flushed);
   }
 
+  /** @param settings - asked for each report anew. */
+  showSettings(settings: () => readonly Setting[]): void {
+    this.#settings = settings;
+  }
+
   report(): StatusReport {
     const reasons = this.#reasons();
     return {
@@ -110,6 +119,7 @@ export class AgentStatus implements BatchListener {
       failures: this.#report?.failed ?? [],
       invalid: [...this.#invalid].map(([resource, faults]) => ({ resource, faults })),
       applies: this.#applies,
+      settings: this.#settings(),
     };
   }
 

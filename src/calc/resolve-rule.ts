@@ -42,7 +42,7 @@ export type ResolvedRuleWithSets = { readonly rule: ResolvedRule; readonly sets:
 export function resolveRule(rule: ModelRule, texts: SelectorTexts): ResolvedRuleWithSets | null {
   const sets: IpSetSpec[] = [];
   const resolve = (peer: ModelPeer) => resolvePeer(peer, rule.protocol ?? null, texts, sets);
-  const src = serviceSource(rule.source, sets) ?? resolve(rule.source);
+  const src = fromService(rule.source, resolve(rule.source), sets);
   const dst = serviceDestination(rule.destination, sets) ?? resolve(rule.destination);
   const { source: _source, destination: _destination, ...match } = rule;
   if (src && dst) return { rule: { ...match, src, dst }, sets };
@@ -62,9 +62,9 @@ export const anyPeer: PeerMatch = {
   notPortSets: [],
 };
 
-/** Where packets come from a service's ports say nothing. */
-function serviceSource({ service }: ModelPeer, found: IpSetSpec[]): PeerMatch | null {
-  return service ? { ...anyPeer, sets: [useService(service, false, found)] } : null;
+/** The ports that a service listens on are not those from which its endpoints send: here the addresses alone count. */
+function fromService({ service }: ModelPeer, peer: PeerMatch | null, found: IpSetSpec[]): PeerMatch | null {
+  return service && peer ? { ...peer, sets: [...peer.sets, useService(service, false, found)] } : peer;
 }
 
 function serviceDestination({ service }: ModelPeer, found: IpSetSpec[]): PeerMatch | null {

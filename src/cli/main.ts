@@ -15,6 +15,7 @@ import { isFilterable, Told } from './command.ts';
 import { register as agent } from './commands/agent.ts';
 import { register as announced } from './commands/announced.ts';
 import { register as apply } from './commands/apply.ts';
+import { register as config } from './commands/config.ts';
 import { register as convert } from './commands/convert.ts';
 import { register as create } from './commands/create.ts';
 import { register as remove } from './commands/delete.ts';
@@ -25,6 +26,7 @@ import { register as policy } from './commands/policy.ts';
 import { register as probe } from './commands/probe.ts';
 import { register as replace } from './commands/replace.ts';
 import { register as selector } from './commands/selector.ts';
+import { register as status } from './commands/status.ts';
 import { register as validate } from './commands/validate.ts';
 import { errorText, exitCodeOf, exitCodes } from './exit.ts';
 import { type Io, processIo } from './io.ts';
@@ -41,10 +43,12 @@ const commands: readonly Register[] = [
   validate,
   convert,
   lab,
+  status,
   probe,
   explain,
   policy,
   selector,
+  config,
   agent,
   announced,
 ];

@@ -179,7 +179,7 @@ export interface ModelPeer {
   readonly selector?: string;
   /** Canonical text; only where there is no positive selector: the address must not belong to a selected one. */
   readonly notSelector?: string;
-  /** Then nothing else is: as destination the service's (address, protocol, port), as source its addresses alone. */
+  /** No selector and no net beside it; as destination (address, protocol, port) of the service, as source its addresses. */
   readonly service?: ServiceName;
   /** Numeric and named ports are alternatives. */
   readonly ports: readonly PortRange[];

@@ -24,6 +24,34 @@ const dnsPorts = [
 ];
 
 export const serviceStates: readonly State[] = [
+  state(
+    'ports beside a source service count too',
+    [
+      pod,
+      policy('p', {
+        ingress: [
+          rule('allow', {
+            protocol: 6,
+            from: {
+              service: { namespace: 'kube', name: 'dns' },
+              ports: [{ first: 53, last: 53 }],
+              notNamedPorts: ['x'],
+            },
+          }),
+        ],
+      }),
+    ],
+    {
+      sets: { 'addresses of service kube/dns': [], 'all() port x (tcp)': [] },
+      policies: {
+        'GlobalNetworkPolicy/p': [
+          'tier default',
+          'in allow tcp from [addresses of service kube/dns] 53-53 ![all() port x (tcp)]',
+        ],
+      },
+      endpoints: { 'WorkloadEndpoint/a/web': ['up 10.0.0.1', 'default deny: in p out -'] },
+    },
+  ),
   state('a service without slices matches nothing', [pod, toDns], {
     sets: { 'addresses of service kube/dns': [], 'service kube/dns': [] },
     policies,

@@ -14,6 +14,10 @@ export function register(program: Command, io: Io): void {
     .option('--datastore <file>', 'the embedded store; else MUSLIN_DATASTORE')
     .option('--socket <path>', 'where it serves health and status')
     .option('--bpf <folder>', 'where it pins guards, on a BPF file system')
+    .option(
+      '--config-file <file>',
+      'settings in the form of felix.cfg; else /etc/calico/felix.cfg if it is there',
+    )
     .action(async (options: AgentArguments) => {
       const { agentConfig } = await import('../../agent/config.ts');
       const { runAgent } = await import('../../agent/main.ts');

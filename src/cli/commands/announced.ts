@@ -8,7 +8,6 @@ const groups = {
   policy: ['see what policies do', 'match-http', 'does an HTTP rule match a request'],
   bgp: ['see what is announced', 'render', 'the BGP configuration that manifests become'],
   ipam: ['addresses and pools', 'select', 'the pools that a request may draw from'],
-  config: ['settings', 'parse', 'the effective value of a setting'],
 } as const;
 
 export function register(program: Command, io: Io): void {
