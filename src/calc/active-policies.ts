@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { KeyPath } from '../lib/brand.ts';
 import type { ModelRule, PolicyValue } from '../model/types.ts';
-import type { Labelled, Labels } from './label-class.ts';
-import { LabelIndex } from './label-index.ts';
+import type { LabelClass, Labelled, Labels } from './label-class.ts';
+import type { LabelIndex } from './label-index.ts';
 import { type CalcNode, type Change, nameOf, type Work } from './node.ts';
-import type { PolicyOrder } from './policy-order.ts';
+import type { LocalEndpoints, PolicyOrder } from './policy-order.ts';
 import { anyPeer } from './resolve-rule.ts';
 import type { RuleScanner } from './rule-scanner.ts';
 import type { MatchListener, SelectorEntry } from './selector-index.ts';
@@ -32,20 +32,19 @@ export class ActivePolicies implements CalcNode {
   readonly #changed = new Map<KeyPath, PolicyValue | null>();
   readonly #dirty = new Set<KnownPolicy>();
   readonly #changedProfiles = new Map<string, Labels | null>();
-  /** All endpoints of this node. */
   readonly #endpoints: Selections;
-  /** Those of the host alone, for policies that no workload meets. */
   readonly #hostEndpoints: Selections;
 
-  constructor(scanner: RuleScanner, order: PolicyOrder) {
+  constructor(local: LocalEndpoints, scanner: RuleScanner, order: PolicyOrder) {
     this.#scanner = scanner;
     this.#order = order;
     const listener: SelectionListener = {
-      onSelect: (policy, endpoint) => this.#selected(policy, endpoint),
-      onDeselect: (policy, endpoint) => this.#deselected(policy, endpoint),
+      onSelect: (policy, labelClass) => this.#selected(policy, labelClass),
+      onDeselect: (policy, labelClass) => this.#deselected(policy, labelClass),
+      onMove: (endpoint) => order.endpointMoved(endpoint),
     };
-    this.#endpoints = new Selections(listener);
-    this.#hostEndpoints = new Selections(listener);
+    this.#endpoints = new Selections(local.all, listener);
+    this.#hostEndpoints = new Selections(local.ofHost, listener);
   }
 
   onChange(change: Change): void {
@@ -101,7 +100,7 @@ export class ActivePolicies implements CalcNode {
     if (!known) return;
     yield* this.#deselectAll(known);
     this.#policies.delete(path);
-    this.#order.deletePolicy(path);
+    this.#order.setPolicy(path, null);
     if (known.told) this.#scanner.deletePolicy(path);
     this.#dirty.delete(known);
   }
@@ -126,29 +125,32 @@ export class ActivePolicies implements CalcNode {
     return hostTraffic === 'untracked' || hostTraffic === 'pre-dnat' ? this.#hostEndpoints : this.#endpoints;
   }
 
-  #selected(policy: KnownPolicy, endpoint: KeyPath): void {
+  #selected(policy: KnownPolicy, labelClass: LabelClass): void {
     this.#dirty.add(policy);
-    this.#order.addMatch(policy.path, endpoint);
+    this.#order.addMatch(policy.path, policy.value, labelClass);
   }
 
-  #deselected(policy: KnownPolicy, endpoint: KeyPath): void {
+  #deselected(policy: KnownPolicy, labelClass: LabelClass): void {
     this.#dirty.add(policy);
-    this.#order.deleteMatch(policy.path, endpoint);
+    this.#order.deleteMatch(policy.path, labelClass);
   }
 }
 
 interface SelectionListener {
-  onSelect(policy: KnownPolicy, endpoint: KeyPath): void;
-  onDeselect(policy: KnownPolicy, endpoint: KeyPath): void;
+  onSelect(policy: KnownPolicy, labelClass: LabelClass): void;
+  onDeselect(policy: KnownPolicy, labelClass: LabelClass): void;
+  /** Other policies select it than before. */
+  onMove(endpoint: KeyPath): void;
 }
 
 /** Endpoints, and the selectors of policies over them, each text once. */
 class Selections {
-  readonly index = new LabelIndex();
+  readonly index: LabelIndex;
   readonly #listener: SelectionListener;
   readonly #byText = new Map<string, Selection>();
 
-  constructor(listener: SelectionListener) {
+  constructor(index: LabelIndex, listener: SelectionListener) {
+    this.index = index;
     this.#listener = listener;
   }
 
@@ -162,8 +164,9 @@ class Selections {
 
   *add(selection: Selection, policy: KnownPolicy): Work {
     selection.policies.add(policy);
-    if (selection.entry) selection.eachItem((item) => this.#listener.onSelect(policy, item));
-    else {
+    if (selection.entry) {
+      for (const labelClass of selection.entry.classes.values()) this.#listener.onSelect(policy, labelClass);
+    } else {
       const selector = tryCompileSelector(selection.text);
       selection.isReadable = selector !== null;
       selection.entry = yield* this.index.addSelector(selector ?? selectEverything(), selection);
@@ -172,7 +175,8 @@ class Selections {
 
   *delete(selection: Selection, policy: KnownPolicy): Work {
     selection.policies.delete(policy);
-    selection.eachItem((item) => this.#listener.onDeselect(policy, item));
+    for (const labelClass of selection.entry?.classes.values() ?? [])
+      this.#listener.onDeselect(policy, labelClass);
     if (selection.policies.size > 0) return;
     this.#byText.delete(selection.text);
     if (selection.entry) yield* this.index.deleteSelector(selection.entry);
@@ -199,17 +203,20 @@ class Selection implements MatchListener {
     return (this.entry?.classes.size ?? 0) > 0;
   }
 
-  eachItem(visit: (item: KeyPath) => void): void {
-    for (const { items } of this.entry?.classes.values() ?? [])
-      for (const { key } of items) visit(key as KeyPath);
+  onClassMatch(labelClass: LabelClass): void {
+    for (const policy of this.policies.values()) this.#listener.onSelect(policy, labelClass);
+  }
+
+  onClassUnmatch(labelClass: LabelClass): void {
+    for (const policy of this.policies.values()) this.#listener.onDeselect(policy, labelClass);
   }
 
   onMatch(item: string): void {
-    for (const policy of this.policies.values()) this.#listener.onSelect(policy, item as KeyPath);
+    this.#listener.onMove(item as KeyPath);
   }
 
   onUnmatch(item: string): void {
-    for (const policy of this.policies.values()) this.#listener.onDeselect(policy, item as KeyPath);
+    this.#listener.onMove(item as KeyPath);
   }
 
   onChange(): void {}

@@ -20,6 +20,7 @@ import { ActiveProfiles } from './active-profiles.ts';
 import { Configuration } from './configuration.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { IpSetMembers } from './ip-set-members.ts';
+import { LabelIndex } from './label-index.ts';
 import type { CalcNode, NodeDescription, Work } from './node.ts';
 import { PolicyOrder } from './policy-order.ts';
 import { Routes } from './routes.ts';
@@ -67,14 +68,15 @@ class Graph implements CalcGraph {
   constructor(node: string, local: LocalWords) {
     const members = new IpSetMembers(this.#sequencer);
     const scanner = new RuleScanner(members, this.#sequencer);
-    const order = new PolicyOrder(this.#sequencer);
+    const endpoints = { all: new LabelIndex(), ofHost: new LabelIndex() };
+    const order = new PolicyOrder(endpoints, this.#sequencer);
     this.#configuration = new Configuration(node, local, this.#sequencer);
     this.#nodes = [
-      new ActivePolicies(scanner, order), //  tells scanner and order on flush
-      new ActiveProfiles(scanner), //         likewise the scanner
-      scanner, //                             drops sets only after all who use sets have spoken
-      members, //                             fills the sets that are new
-      order, //                               after all matches are known
+      new ActivePolicies(endpoints, scanner, order), // tells scanner and order on flush
+      new ActiveProfiles(scanner), //                   likewise the scanner
+      scanner, //                                       drops sets only after all who use sets have spoken
+      members, //                                       fills the sets that are new
+      order, //                                         after all matches are known
       new Routes(node, this.#sequencer),
       this.#configuration,
     ];

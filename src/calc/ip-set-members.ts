@@ -25,6 +25,10 @@ class SelectedSet implements MatchListener {
     this.#port = port;
   }
 
+  onClassMatch(): void {}
+
+  onClassUnmatch(): void {}
+
   onMatch(_item: string, value: Labelled): void {
     for (const member of contribution(value, this.#port)) this.#members.add(member);
   }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Labelled } from './label-class.ts';
+import type { LabelClass, Labelled } from './label-class.ts';
 import { LabelIndex } from './label-index.ts';
 import type { Work } from './node.ts';
 import type { MatchListener, SelectorEntry } from './selector-index.ts';
@@ -85,6 +85,7 @@ class CheckedIndex {
   readonly told: Map<string, Labelled> = new Map();
   readonly #index = new LabelIndex();
   readonly #entries = new Map<string, SelectorEntry>();
+  readonly #classes = new Map<string, Set<LabelClass>>();
 
   apply(it: Change): void {
     if (it.do === 'item')
@@ -97,6 +98,8 @@ class CheckedIndex {
 
   #addSelector(key: string, text: string): void {
     const listener: MatchListener = {
+      onClassMatch: (labelClass) => this.#noteClass(key, labelClass, true),
+      onClassUnmatch: (labelClass) => this.#noteClass(key, labelClass, false),
       onMatch: (item, value) => {
         assert.ok(!this.told.has(`${key} ${item}`), 'told once');
         this.told.set(`${key} ${item}`, value);
@@ -113,11 +116,21 @@ class CheckedIndex {
     this.#entries.set(key, finish(this.#index.addSelector(compiled(text), listener)));
   }
 
+  #noteClass(key: string, labelClass: LabelClass, isMatch: boolean): void {
+    const classes = this.#classes.get(key) ?? new Set();
+    this.#classes.set(key, classes);
+    assert.equal(classes.has(labelClass), !isMatch, 'a class is told once and taken back once');
+    if (isMatch) classes.add(labelClass);
+    else classes.delete(labelClass);
+  }
+
   #deleteSelector(key: string): void {
     const entry = this.#entries.get(key);
     if (!entry) return;
     for (const { items } of entry.classes.values())
       for (const item of items) entry.listener.onUnmatch(item.key, item.value);
+    assert.deepEqual(new Set(entry.classes.values()), this.#classes.get(key) ?? new Set());
+    this.#classes.delete(key);
     finish(this.#index.deleteSelector(entry));
     this.#entries.delete(key);
   }
@@ -174,7 +187,13 @@ test('neither a new endpoint meets all selectors, nor a new selector all endpoin
     };
   };
   const index = new LabelIndex();
-  const deaf: MatchListener = { onMatch: () => {}, onUnmatch: () => {}, onChange: () => {} };
+  const deaf: MatchListener = {
+    onClassMatch: () => {},
+    onClassUnmatch: () => {},
+    onMatch: () => {},
+    onUnmatch: () => {},
+    onChange: () => {},
+  };
   const item = (labels: Labels): Labelled => ({ nets: [], labels, profiles: [] });
   const own = (i: number) => ({ orchestrator: 'k8s', namespace: `n${i}` });
   for (let i = 0; i < 500; i++) {

@@ -60,7 +60,12 @@ export class LabelIndex {
     this.#release(item.keys, item.lineage);
   }
 
-  /** Tells the listener at once of all that matches. */
+  /** Null of what is not here. */
+  classOf(key: string): LabelClass | null {
+    return this.#items.get(key)?.labelClass ?? null;
+  }
+
+  /** Tells the listener of all that matches already: each class, then its items. */
   *addSelector(selector: LabelSelector, listener: MatchListener): Work<SelectorEntry> {
     yield* this.#ask(selector.labels());
     const restrictions = selector.restrictions();
@@ -314,9 +319,11 @@ function dropIfEmpty(labelClass: LabelClass): void {
 function link(entry: SelectorEntry, labelClass: LabelClass): void {
   entry.classes.add(labelClass);
   labelClass.selectors.add(entry);
+  entry.listener.onClassMatch(labelClass);
 }
 
 function unlink(entry: SelectorEntry, labelClass: LabelClass): void {
   entry.classes.delete(labelClass);
   labelClass.selectors.delete(entry);
+  entry.listener.onClassUnmatch(labelClass);
 }

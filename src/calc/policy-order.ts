@@ -1,61 +1,73 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ResolvedEndpoint, ResolvedHostEndpoint, ResolvedTier } from '../contract/dataplane.ts';
 import type { KeyPath } from '../lib/brand.ts';
-import { pathOf } from '../model/kinds.ts';
 import type {
   HostEndpointValue,
   HostTraffic,
   PolicyValue,
-  StagedAction,
   TierValue,
   WorkloadEndpointValue,
 } from '../model/types.ts';
-import { Multimap } from './multimap.ts';
-import { type CalcNode, type Change, nameOf, type Work } from './node.ts';
+import type { LabelClass } from './label-class.ts';
+import type { LabelIndex } from './label-index.ts';
+import { type CalcNode, type Change, nameOf, stepsPerYield, type Work } from './node.ts';
+import { compare, overriddenBy, placeOf, type Rank, rankOf } from './policy-rank.ts';
 import { sameValue } from './same-value.ts';
 import type { Sequencer } from './sequencer.ts';
+import { SmallSet } from './small-set.ts';
 
-/** What places a policy among others, and the directions in which it takes part. */
-interface Rank {
-  readonly path: KeyPath;
-  readonly tier: string;
-  readonly order: number;
-  readonly name: string;
-  readonly namespace: string;
-  /** Of a staged policy the kind that it stands for, so that it stands where that would stand. */
-  readonly kind: string;
-  readonly hostTraffic: HostTraffic;
-  readonly staged: StagedAction | null;
-  /** The policy in whose place a staged one would come, or which it would take away. */
-  readonly overrides: KeyPath | null;
-  readonly types: { readonly ingress: boolean; readonly egress: boolean };
+/** The endpoints of this node by their labels. */
+export interface LocalEndpoints {
+  /** Of workloads and of the host. */
+  readonly all: LabelIndex;
+  /** Of the host alone, for policies that no workload meets. */
+  readonly ofHost: LabelIndex;
 }
+
+/** A policy that matches something. */
+interface Placed {
+  rank: Rank;
+  readonly classes: SmallSet<LabelClass>;
+}
+
+/** The policies of all endpoints of one class: worked out once for all of them. */
+interface ClassOrder {
+  /** By tier, sorted. */
+  readonly tiers: Map<string, Rank[]>;
+  /** By what of a host endpoint's traffic it is about; emptied when anything changes. */
+  readonly resolved: Map<readonly HostTraffic[], readonly ResolvedTier[]>;
+}
+
+const atEndpoint: readonly HostTraffic[] = ['normal', 'normal-and-forward'];
+const forwarded: readonly HostTraffic[] = ['normal-and-forward'];
+const untracked: readonly HostTraffic[] = ['untracked'];
+const preDnat: readonly HostTraffic[] = ['pre-dnat'];
 
 /**
  * The tiers of each local endpoint, of workloads and of the host, and their policies in order of evaluation.
  *
- * @remarks A match is one insertion into one endpoint's sorted list; a tier's change touches only endpoints with a policy
- * in it.
+ * @remarks A match is one insertion into the sorted list of one class of endpoints; a tier's change touches only classes
+ * with a policy in it.
  */
 export class PolicyOrder implements CalcNode {
   readonly name = 'policy-order';
   readonly consumes = ['WorkloadEndpoint', 'HostEndpoint', 'Tier'] as const;
   readonly feeds = ['sequencer'] as const;
   readonly localEndpointsOnly = true;
+  readonly #local: LocalEndpoints;
   readonly #sequencer: Sequencer;
   readonly #endpoints = new Map<KeyPath, WorkloadEndpointValue>();
   readonly #hostEndpoints = new Map<KeyPath, HostEndpointValue>();
   readonly #tiers = new Map<string, TierValue>();
-  readonly #ranks = new Map<KeyPath, Rank>();
-  /** Policies that a staged one would replace or take away. */
+  readonly #placed = new Map<KeyPath, Placed>();
+  /** Staged policy to the one that it would replace or take away, and back. */
+  readonly #overrides = new Map<KeyPath, KeyPath>();
   readonly #overridden = new Set<KeyPath>();
-  /** Endpoint to tier to policies, sorted. */
-  readonly #sorted = new Map<KeyPath, Map<string, Rank[]>>();
-  readonly #endpointsByPolicy = new Multimap<KeyPath, KeyPath>();
-  readonly #endpointsByTier = new Multimap<string, KeyPath>();
+  readonly #orders = new Map<LabelClass, ClassOrder>();
   readonly #dirty = new Set<KeyPath>();
 
-  constructor(sequencer: Sequencer) {
+  constructor(local: LocalEndpoints, sequencer: Sequencer) {
+    this.#local = local;
     this.#sequencer = sequencer;
   }
 
@@ -71,118 +83,126 @@ export class PolicyOrder implements CalcNode {
     } else if (change.kind === 'Tier') this.#setTier(nameOf(change), change.value);
   }
 
-  /** Before any match of it is told. */
-  setPolicy(path: KeyPath, policy: PolicyValue): void {
-    const rank = rankOf(path, policy);
-    const before = this.#ranks.get(path);
-    if (before && sameValue(before, rank)) return;
-    const endpoints = [...this.#endpointsByPolicy.get(path)];
-    for (const endpoint of endpoints) this.deleteMatch(path, endpoint);
-    this.#override(before, false);
-    this.#ranks.set(path, rank);
-    this.#override(rank, true);
-    for (const endpoint of endpoints) this.addMatch(path, endpoint);
+  /** @param policy - null when there is none any more; its matches were taken back. */
+  setPolicy(path: KeyPath, policy: PolicyValue | null): void {
+    this.#override(path, policy && overriddenBy(policy));
+    const placed = this.#placed.get(path);
+    const rank = policy && rankOf(path, policy);
+    if (!placed || !rank || sameValue(placed.rank, rank)) return;
+    for (const labelClass of placed.classes.values()) this.#takeOut(placed.rank, labelClass);
+    placed.rank = rank;
+    for (const labelClass of placed.classes.values()) this.#putIn(rank, labelClass);
   }
 
-  /** After all its matches were taken back. */
-  deletePolicy(path: KeyPath): void {
-    this.#override(this.#ranks.get(path), false);
-    this.#ranks.delete(path);
+  addMatch(path: KeyPath, policy: PolicyValue, labelClass: LabelClass): void {
+    const placed = this.#placed.get(path) ?? { rank: rankOf(path, policy), classes: new SmallSet() };
+    this.#placed.set(path, placed);
+    placed.classes.add(labelClass);
+    this.#putIn(placed.rank, labelClass);
   }
 
-  addMatch(path: KeyPath, endpoint: KeyPath): void {
-    const rank = this.#rankOf(path);
-    const tiers = this.#sorted.get(endpoint) ?? new Map<string, Rank[]>();
-    this.#sorted.set(endpoint, tiers);
-    const ranks = tiers.get(rank.tier);
-    if (ranks) ranks.splice(placeOf(rank, ranks), 0, rank);
-    else {
-      tiers.set(rank.tier, [rank]);
-      this.#endpointsByTier.add(rank.tier, endpoint);
-    }
-    this.#endpointsByPolicy.add(path, endpoint);
-    this.#dirty.add(endpoint);
+  deleteMatch(path: KeyPath, labelClass: LabelClass): void {
+    const placed = this.#placed.get(path);
+    if (!placed) throw new RangeError(`cannot take policy ${path} out of an order: it was never placed`);
+    placed.classes.delete(labelClass);
+    if (placed.classes.size === 0) this.#placed.delete(path);
+    this.#takeOut(placed.rank, labelClass);
   }
 
-  deleteMatch(path: KeyPath, endpoint: KeyPath): void {
-    const rank = this.#rankOf(path);
-    const tiers = this.#sorted.get(endpoint);
-    const ranks = tiers?.get(rank.tier) ?? [];
-    ranks.splice(placeOf(rank, ranks), 1);
-    if (ranks.length === 0) {
-      tiers?.delete(rank.tier);
-      this.#endpointsByTier.delete(rank.tier, endpoint);
-    }
-    if (tiers?.size === 0) this.#sorted.delete(endpoint);
-    this.#endpointsByPolicy.delete(path, endpoint);
-    this.#dirty.add(endpoint);
+  /** It came into a class where other policies match. */
+  endpointMoved(path: KeyPath): void {
+    this.#dirty.add(path);
   }
 
   *flush(): Work {
+    let steps = 0;
     for (const path of this.#dirty) {
-      yield;
       const endpoint = this.#endpoints.get(path);
       const host = this.#hostEndpoints.get(path);
       if (endpoint) this.#sequencer.endpoints.set(path, this.#resolved(path, endpoint));
       else this.#sequencer.endpoints.delete(path);
       if (host) this.#sequencer.hostEndpoints.set(path, this.#resolvedHost(path, host));
       else this.#sequencer.hostEndpoints.delete(path);
+      if (++steps % (stepsPerYield / 8) === 0) yield;
     }
     this.#dirty.clear();
   }
 
   /** Whatever endpoints the staged policy selects: what it stands for is meant to change everywhere. */
-  #override(rank: Rank | undefined, isOverridden: boolean): void {
-    if (!rank?.overrides) return;
-    if (isOverridden) this.#overridden.add(rank.overrides);
-    else this.#overridden.delete(rank.overrides);
-    for (const endpoint of this.#endpointsByPolicy.get(rank.overrides)) this.#dirty.add(endpoint);
+  #override(path: KeyPath, target: KeyPath | null): void {
+    const before = this.#overrides.get(path) ?? null;
+    if (before === target) return;
+    if (before) this.#overridden.delete(before);
+    if (target) this.#overridden.add(target);
+    if (target) this.#overrides.set(path, target);
+    else this.#overrides.delete(path);
+    for (const changed of [before, target]) {
+      for (const labelClass of (changed && this.#placed.get(changed)?.classes.values()) ?? [])
+        this.#touch(labelClass);
+    }
   }
 
   #setTier(name: string, tier: TierValue | null): void {
     if (tier) this.#tiers.set(name, tier);
     else this.#tiers.delete(name);
-    for (const endpoint of this.#endpointsByTier.get(name)) this.#dirty.add(endpoint);
+    for (const [labelClass, order] of this.#orders) if (order.tiers.has(name)) this.#touch(labelClass);
   }
 
-  #rankOf(path: KeyPath): Rank {
-    const rank = this.#ranks.get(path);
-    if (!rank) throw new RangeError(`cannot place policy ${path}: it was never told`);
-    return rank;
+  #putIn(rank: Rank, labelClass: LabelClass): void {
+    const order = this.#orders.get(labelClass) ?? { tiers: new Map(), resolved: new Map() };
+    this.#orders.set(labelClass, order);
+    const ranks = order.tiers.get(rank.tier);
+    if (ranks) ranks.splice(placeOf(rank, ranks), 0, rank);
+    else order.tiers.set(rank.tier, [rank]);
+    this.#touch(labelClass);
+  }
+
+  #takeOut(rank: Rank, labelClass: LabelClass): void {
+    const order = this.#orders.get(labelClass);
+    const ranks = order?.tiers.get(rank.tier) ?? [];
+    ranks.splice(placeOf(rank, ranks), 1);
+    if (ranks.length === 0) order?.tiers.delete(rank.tier);
+    this.#touch(labelClass);
+    if (order?.tiers.size === 0) this.#orders.delete(labelClass);
+  }
+
+  #touch(labelClass: LabelClass): void {
+    this.#orders.get(labelClass)?.resolved.clear();
+    for (const { key } of labelClass.items) this.#dirty.add(key as KeyPath);
   }
 
   #resolved(
     path: KeyPath,
     { name, ifName, addresses, adminUp, profiles }: WorkloadEndpointValue,
   ): ResolvedEndpoint {
-    return {
-      name,
-      ifName,
-      addresses,
-      adminUp,
-      tiers: this.#tiersFor(path, ['normal', 'normal-and-forward']),
-      profiles,
-    };
+    const tiers = this.#tiersFor(this.#local.all.classOf(path), atEndpoint);
+    return { name, ifName, addresses, adminUp, tiers, profiles };
   }
 
   #resolvedHost(
     path: KeyPath,
     { name, ifName, addresses, profiles }: HostEndpointValue,
   ): ResolvedHostEndpoint {
+    const asAny = this.#local.all.classOf(path);
+    const asHost = this.#local.ofHost.classOf(path);
     return {
       name,
       ifName,
       addresses,
-      tiers: this.#tiersFor(path, ['normal', 'normal-and-forward']),
-      forward: this.#tiersFor(path, ['normal-and-forward']),
-      untracked: this.#tiersFor(path, ['untracked']),
-      preDnat: this.#tiersFor(path, ['pre-dnat']),
+      tiers: this.#tiersFor(asAny, atEndpoint),
+      forward: this.#tiersFor(asAny, forwarded),
+      untracked: this.#tiersFor(asHost, untracked),
+      preDnat: this.#tiersFor(asHost, preDnat),
       profiles,
     };
   }
 
-  #tiersFor(path: KeyPath, traffic: readonly HostTraffic[]): ResolvedTier[] {
-    return [...(this.#sorted.get(path) ?? [])]
+  #tiersFor(labelClass: LabelClass | null, traffic: readonly HostTraffic[]): readonly ResolvedTier[] {
+    const order = labelClass && this.#orders.get(labelClass);
+    if (!order) return [];
+    const known = order.resolved.get(traffic);
+    if (known) return known;
+    const tiers = [...order.tiers]
       .map(([name, ranks]) =>
         this.#resolvedTier(
           name,
@@ -191,6 +211,8 @@ export class PolicyOrder implements CalcNode {
       )
       .filter((tier) => tier.ingress.length > 0 || tier.egress.length > 0 || tier.pending !== undefined)
       .sort((a, b) => this.#compareTiers(a.name, b.name));
+    order.resolved.set(traffic, tiers);
+    return tiers;
   }
 
   #resolvedTier(name: string, ranks: readonly Rank[]): ResolvedTier {
@@ -211,51 +233,9 @@ export class PolicyOrder implements CalcNode {
   }
 }
 
-function rankOf(path: KeyPath, policy: PolicyValue): Rank {
-  const { tier, order, name, namespace = '', hostTraffic, staged = null } = policy;
-  const kind = policy.kind.replace('Staged', '');
-  const acts = staged === 'set' || staged === 'delete';
-  const overrides = acts ? pathOf(kind, policy.namespace, name) : null;
-  return { path, tier, order, name, namespace, kind, hostTraffic, staged, overrides, types: typesOf(policy) };
-}
-
-/** Before destination NAT there is no egress. */
-function typesOf({ types, hostTraffic }: PolicyValue): Rank['types'] {
-  return hostTraffic === 'pre-dnat' ? { ...types, egress: false } : types;
-}
-
 function listsOf(ranks: readonly Rank[]): { ingress: KeyPath[]; egress: KeyPath[] } {
   return {
     ingress: ranks.filter((rank) => rank.types.ingress).map((rank) => rank.path),
     egress: ranks.filter((rank) => rank.types.egress).map((rank) => rank.path),
   };
-}
-
-/** Order, unset (Infinity) last, then name, namespace, kind; the path makes it total. */
-function compareRanks(a: Rank, b: Rank): number {
-  return (
-    compare(a.order, b.order) ||
-    compare(a.name, b.name) ||
-    compare(a.namespace, b.namespace) ||
-    compare(a.kind, b.kind) ||
-    compare(a.path, b.path)
-  );
-}
-
-/** By code units, which no locale changes. */
-function compare<T extends string | number>(a: T, b: T): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
-
-/** Index of `rank`, or where it belongs. */
-function placeOf(rank: Rank, sorted: readonly Rank[]): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const other = sorted[middle];
-    if (other && compareRanks(other, rank) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

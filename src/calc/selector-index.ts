@@ -5,6 +5,10 @@ import { SmallSet } from './small-set.ts';
 
 /** Who added a selector hears what matches it; each match is told once and taken back once. */
 export interface MatchListener {
+  /** All that is in it or will be matches, until it is taken back; the index tells it before any item of it. */
+  onClassMatch(labelClass: LabelClass): void;
+  /** Its last item went. */
+  onClassUnmatch(labelClass: LabelClass): void;
   onMatch(item: string, value: Labelled): void;
   onUnmatch(item: string, value: Labelled): void;
   /** It matched before, and still does. */
