@@ -30,7 +30,10 @@ class SelectedSet implements MatchListener {
   onClassUnmatch(): void {}
 
   onMatch(_item: string, value: Labelled): void {
-    for (const member of contribution(value, this.#port)) this.#members.add(member);
+    // Nearly all are of this kind, and there are many.
+    if (!this.#port && 'addresses' in value)
+      for (const address of value.addresses) this.#members.add(hostCidr(address));
+    else for (const member of contribution(value, this.#port)) this.#members.add(member);
   }
 
   onUnmatch(_item: string, value: Labelled): void {

@@ -253,9 +253,9 @@ export class LabelIndex {
   /** Those lineages that inherit one of these labels. */
   *#inheritEach(names: ReadonlySet<string>): Work {
     let steps = 0;
-    for (const lineage of this.#lineages.values()) {
-      if (lineage.profiles.some((profile) => hasAny(this.#profiles.get(profile), names)))
-        yield* this.#inheritAgain(lineage);
+    for (const [profile, labels] of this.#profiles) {
+      if (hasAny(labels, names))
+        for (const lineage of this.#lineagesByProfile.get(profile)) yield* this.#inheritAgain(lineage);
       if (++steps % stepsPerYield === 0) yield;
     }
   }
@@ -288,8 +288,7 @@ function sameInheritance(a: Inheritance, b: Inheritance): boolean {
   );
 }
 
-function hasAny(labels: Labels | undefined, names: ReadonlySet<string>): boolean {
-  if (!labels) return false;
+function hasAny(labels: Labels, names: ReadonlySet<string>): boolean {
   for (const name of names) if (Object.hasOwn(labels, name)) return true;
   return false;
 }

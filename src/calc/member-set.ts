@@ -18,9 +18,41 @@ export interface MemberSet {
   members(): Iterable<string>;
 }
 
+/** How often each member is given. Most are given once: those cost an entry of a Set, and one look at it. */
+class Counts<T> {
+  readonly #present = new Set<T>();
+  /** Beyond the first. */
+  readonly #more = new Map<T, number>();
+
+  /** @returns whether it is the first. */
+  add(member: T): boolean {
+    const { size } = this.#present;
+    if (this.#present.add(member).size !== size) return true;
+    increment(this.#more, member);
+    return false;
+  }
+
+  /**
+   * @returns whether it was the last.
+   * @throws {RangeError} when there was none.
+   */
+  remove(member: T): boolean {
+    if (this.#more.has(member)) {
+      decrement(this.#more, member);
+      return false;
+    }
+    if (!this.#present.delete(member)) throw neverAdded(member);
+    return true;
+  }
+
+  members(): Iterable<T> {
+    return this.#present;
+  }
+}
+
 /** Members that never lie in one another: `ADDRESS,PROTOCOL:PORT`. */
 export class PlainMembers implements MemberSet {
-  readonly #counts = new Map<string, number>();
+  readonly #counts = new Counts<string>();
   readonly #listener: MemberListener;
 
   constructor(listener: MemberListener) {
@@ -28,15 +60,15 @@ export class PlainMembers implements MemberSet {
   }
 
   add(member: string): void {
-    if (increment(this.#counts, member) === 1) this.#listener.onMemberAdded(member);
+    if (this.#counts.add(member)) this.#listener.onMemberAdded(member);
   }
 
   remove(member: string): void {
-    if (decrement(this.#counts, member) === 0) this.#listener.onMemberRemoved(member);
+    if (this.#counts.remove(member)) this.#listener.onMemberRemoved(member);
   }
 
   members(): Iterable<string> {
-    return this.#counts.keys();
+    return this.#counts.members();
   }
 }
 
@@ -47,7 +79,7 @@ export class PlainMembers implements MemberSet {
  * @remarks A set of addresses alone costs one map entry each; the tries exist only while there is a wider member.
  */
 export class NetMembers implements MemberSet {
-  readonly #counts = new Map<Cidr, number>();
+  readonly #counts = new Counts<Cidr>();
   readonly #listener: MemberListener;
   #widerCount = 0;
   #tries: { readonly 4: PrefixTrie; readonly 6: PrefixTrie } | null = null;
@@ -57,15 +89,17 @@ export class NetMembers implements MemberSet {
   }
 
   add(member: Cidr): void {
-    for (const cidr of halved(member)) if (increment(this.#counts, cidr) === 1) this.#show(cidr);
+    if (isAll(member)) for (const half of halves.get(member) ?? []) this.add(half);
+    else if (this.#counts.add(member)) this.#show(member);
   }
 
   remove(member: Cidr): void {
-    for (const cidr of halved(member)) if (decrement(this.#counts, cidr) === 0) this.#hide(cidr);
+    if (isAll(member)) for (const half of halves.get(member) ?? []) this.remove(half);
+    else if (this.#counts.remove(member)) this.#hide(member);
   }
 
   members(): Iterable<string> {
-    return this.#tries ? [...this.#tries[4].tops(), ...this.#tries[6].tops()] : this.#counts.keys();
+    return this.#tries ? [...this.#tries[4].tops(), ...this.#tries[6].tops()] : this.#counts.members();
   }
 
   #show(cidr: Cidr): void {
@@ -87,7 +121,7 @@ export class NetMembers implements MemberSet {
   /** Tries of all that is counted but `except`, which its caller is about to insert. */
   #planted(except: Cidr): { 4: PrefixTrie; 6: PrefixTrie } {
     const tries = { 4: new PrefixTrie(), 6: new PrefixTrie() };
-    for (const cidr of this.#counts.keys()) if (cidr !== except) tries[familyOf(cidr)].insert(cidr);
+    for (const cidr of this.#counts.members()) if (cidr !== except) tries[familyOf(cidr)].insert(cidr);
     return tries;
   }
 }
@@ -97,8 +131,8 @@ const halves: ReadonlyMap<string, readonly Cidr[]> = new Map([
   ['::/0', [parseCidr('::/1'), parseCidr('8000::/1')]],
 ]);
 
-function halved(cidr: Cidr): readonly Cidr[] {
-  return halves.get(cidr) ?? [cidr];
+function isAll(cidr: Cidr): boolean {
+  return cidr.endsWith('/0');
 }
 
 /** @returns the count after. */
@@ -114,8 +148,12 @@ export function increment<K>(counts: Map<K, number>, key: K): number {
  */
 export function decrement<K>(counts: Map<K, number>, key: K): number {
   const count = (counts.get(key) ?? 0) - 1;
-  if (count < 0) throw new RangeError(`cannot remove ${String(key)}: it was never added`);
+  if (count < 0) throw neverAdded(key);
   if (count === 0) counts.delete(key);
   else counts.set(key, count);
   return count;
+}
+
+function neverAdded(key: unknown): RangeError {
+  return new RangeError(`cannot remove ${String(key)}: it was never added`);
 }

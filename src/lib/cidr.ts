@@ -42,7 +42,7 @@ export function isStrictCidr(text: string): boolean {
 
 /** @param address - canonical. */
 export function hostCidr(address: Address): Cidr {
-  return `${address}/${bitsOf[familyOf(address)]}` as Cidr;
+  return (address.includes(':') ? `${address}/128` : `${address}/32`) as Cidr;
 }
 
 export function addressOf(cidr: Cidr): Address {
@@ -54,7 +54,7 @@ export function prefixLength(cidr: Cidr): number {
 }
 
 export function isHost(cidr: Cidr): boolean {
-  return prefixLength(cidr) === bitsOf[familyOf(cidr)];
+  return cidr.endsWith(cidr.includes(':') ? '/128' : '/32');
 }
 
 /** First and last address as numbers. */
