@@ -2,7 +2,8 @@
 /**
  * What every data plane must do: the verdict on real packets is the oracle's.
  *
- * One node, its links and one driver serve all cases. Each case is another cluster, and what changes between two reaches
+ * One node, its links and one driver serve all cases of a plan: first workloads alone, then with a host that has
+ * endpoints, settings and two uplinks of its own. Each case is another cluster, and what changes between two reaches
  * the driver as the graph's difference, so that updates are tested as much as states. MUSLIN_SEED repeats a run,
  * MUSLIN_CASE one case of it from an empty node.
  */
@@ -13,62 +14,80 @@ import type { DataplaneDriver } from '../../src/contract/dataplane.ts';
 import { openFds } from '../../src/kernel/sys/fd.ts';
 import { familyOf } from '../../src/lib/address.ts';
 import type { Address, KeyPath } from '../../src/lib/brand.ts';
+import { protocolName } from '../../src/lib/protocol.ts';
 import { builtinUpdates } from '../../src/model/builtin.ts';
 import { keyOf, keyPath } from '../../src/model/kinds.ts';
 import { workloadInterfaceName } from '../../src/model/kubernetes/pod.ts';
+import type { HostSettings, OracleHost } from '../../src/model/oracle/host.ts';
 import { oracleOf } from '../../src/model/oracle/oracle.ts';
 import type { OraclePacket } from '../../src/model/oracle/policy.ts';
 import type { Resource, ResourceKey, Update } from '../../src/model/types.ts';
 import { updatesOf } from '../../src/model/updates.ts';
 import { DataplaneState } from '../../src/observe/dataplane-state.ts';
 import { explain, type Party } from '../../src/observe/explain.ts';
-import { type Cluster, type ClusterPlan, generateCluster, usualPlan } from '../support/generate.ts';
+import { type Cluster, type ClusterPlan, fullPlan, generateCluster, usualPlan } from '../support/generate.ts';
+import { generateHost, generateHostPacket } from '../support/generate-host.ts';
 import { generatePacket, packetText } from '../support/generate-packets.ts';
 import { type DriverOptions, ProbeRig } from '../support/probe-rig.ts';
 import { otherProtocols } from '../support/prober.ts';
 import { Random, seedOfRun } from '../support/random.ts';
 
-const caseCount = 320;
 const blockCount = 10;
 const packetsPerCase = 60;
 /** Every so many cases the driver is made to doubt everything. */
 const resyncEvery = 20;
 const node = 'n1';
-const plan: ClusterPlan = { ...usualPlan, pods: usualPlan.pods.map((pod) => ({ ...pod, node })) };
+const allHere = (plan: ClusterPlan): ClusterPlan => ({
+  ...plan,
+  pods: plan.pods.map((pod) => ({ ...pod, node })),
+});
+const plans = [
+  { title: 'workloads', plan: allHere(usualPlan), caseCount: 320 },
+  { title: 'workloads and host', plan: allHere(fullPlan), caseCount: 1200 },
+] as const;
 
 /** @param open - called once, in the network namespace that the driver shall govern. */
 export function dataplaneConformance(name: string, open: (options: DriverOptions) => DataplaneDriver): void {
   const skip = process.getuid?.() === 0 ? false : 'needs root: CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_BPF';
   const seed = skip ? 0 : seedOfRun(`${name} conformance`);
+  for (const { title, plan, caseCount } of plans)
+    describe(`data plane ${name}, ${title}`, () => casesOf(plan, caseCount, seed, skip, open));
+}
+
+function casesOf(
+  plan: ClusterPlan,
+  caseCount: number,
+  seed: number,
+  skip: string | false,
+  open: (options: DriverOptions) => DataplaneDriver,
+): void {
   const { MUSLIN_CASE: onlyCase } = process.env;
-  describe(`data plane ${name}`, () => {
-    let bench: Bench;
-    let fdsBefore = 0;
-    before(() => {
-      if (skip) return;
-      fdsBefore = openFds();
-      bench = new Bench(seed, open);
-    });
-    after(async () => {
-      if (skip) return;
-      await bench[Symbol.asyncDispose]();
-      assert.equal(openFds(), fdsBefore, 'descriptors left open');
-    });
-    const size = caseCount / blockCount;
-    for (let first = 0; first < caseCount; first += size) {
-      test(`real packets meet the oracle's verdict, cases ${first} to ${first + size - 1}`, {
-        skip,
-      }, async () => {
-        for (let i = first; i < first + size; i++) {
-          if (onlyCase === undefined || Number(onlyCase) === i) await bench.runCase(i);
-        }
-      });
-    }
-    test('packets of every protocol and fate were sent', { skip }, () => {
-      if (onlyCase === undefined) assert.deepEqual(rareFates(bench.fates), []);
-    });
-    test('an empty cluster leaves no link open', { skip }, () => closesAll(bench));
+  let bench: Bench;
+  let fdsBefore = 0;
+  before(() => {
+    if (skip) return;
+    fdsBefore = openFds();
+    bench = new Bench(seed, plan, open);
   });
+  after(async () => {
+    if (skip) return;
+    await bench[Symbol.asyncDispose]();
+    assert.equal(openFds(), fdsBefore, 'descriptors left open');
+  });
+  const size = caseCount / blockCount;
+  for (let first = 0; first < caseCount; first += size) {
+    test(`real packets meet the oracle's verdict, cases ${first} to ${first + size - 1}`, {
+      skip,
+    }, async () => {
+      for (let i = first; i < first + size; i++) {
+        if (onlyCase === undefined || Number(onlyCase) === i) await bench.runCase(i);
+      }
+    });
+  }
+  test('packets of every protocol and fate were sent', { skip }, () => {
+    if (onlyCase === undefined) assert.deepEqual(rareFates(bench.fates), []);
+  });
+  test('an empty cluster leaves no link open', { skip }, () => closesAll(bench, plan));
 }
 
 /** Those too seldom seen for a run to say anything about them. */
@@ -78,7 +97,7 @@ function rareFates(fates: ReadonlyMap<string, number>): string[] {
     .filter((fate) => (fates.get(fate) ?? 0) < 30);
 }
 
-async function closesAll(bench: Bench): Promise<void> {
+async function closesAll(bench: Bench, plan: ClusterPlan): Promise<void> {
   await bench.become([]);
   const packets = plan.pods.flatMap((pod) =>
     ([4, 6] as const).map((family) => ({
@@ -96,6 +115,7 @@ async function closesAll(bench: Bench): Promise<void> {
 /** A driver on a node with its links, and the graph that tells it what to do. */
 class Bench implements AsyncDisposable {
   readonly #seed: number;
+  readonly #plan: ClusterPlan;
   readonly #rig: ProbeRig;
   readonly #driver: DataplaneDriver;
   readonly #graph: CalcGraph = buildGraph({ node });
@@ -106,13 +126,15 @@ class Bench implements AsyncDisposable {
   #stored: ReadonlyMap<KeyPath, Resource> = new Map();
   #sent = 0;
 
-  constructor(seed: number, open: (options: DriverOptions) => DataplaneDriver) {
+  constructor(seed: number, plan: ClusterPlan, open: (options: DriverOptions) => DataplaneDriver) {
     this.#seed = seed;
+    this.#plan = plan;
     const workloads = plan.pods.map(({ namespace, name, addresses }) => ({
       ifName: workloadInterfaceName(namespace, name),
       addresses,
     }));
-    this.#rig = new ProbeRig(workloads, plan.outside);
+    const uplinks = plan.host?.links ?? [{ name: 'up0', addresses: [], beyond: plan.outside }];
+    this.#rig = new ProbeRig(workloads, uplinks);
     this.#driver = this.#rig.node.run(() => open(this.#rig.driverOptions));
     this.#graph.onUpdates(builtinUpdates());
     this.#graph.onStatus('in-sync');
@@ -125,14 +147,17 @@ class Bench implements AsyncDisposable {
 
   async runCase(number: number): Promise<void> {
     const random = new Random(this.#seed * 100_003 + number);
-    const cluster = generateCluster(random, plan);
-    await this.become(cluster.resources, number);
+    const cluster = generateCluster(random, this.#plan);
+    const host = this.#plan.host && generateHost(random, this.#plan.host);
+    const resources = host ? [...cluster.resources, settingsResource(host.settings)] : cluster.resources;
+    await this.become(resources, number);
     const packets = this.#packets(random, cluster);
-    const judge = oracleOf(cluster.resources);
+    const judge = oracleOf(cluster.resources, host);
     const expected = packets.map((packet) => judge(packet).allowed);
     const arrived = await this.probe(packets, expected);
     for (const [i, packet] of packets.entries()) {
-      if (arrived[i] !== expected[i]) assert.fail(this.#report(number, cluster, packet, arrived[i] === true));
+      if (arrived[i] !== expected[i])
+        assert.fail(this.#report(number, cluster, host, packet, arrived[i] === true));
       const fate = `${packet.protocol} ${expected[i]}`;
       this.fates.set(fate, (this.fates.get(fate) ?? 0) + 1);
     }
@@ -188,7 +213,7 @@ class Bench implements AsyncDisposable {
     const pods = cluster.pods.flatMap((pod) => pod.addresses);
     if (pods.length === 0) return [];
     return Array.from({ length: packetsPerCase }, () => {
-      const packet = generatePacket(random, pods, plan.outside, { otherProtocols });
+      const packet = this.#packet(random, pods);
       const { srcPort } = packet;
       if (srcPort !== undefined)
         return { ...packet, srcPort: this.freshPort(srcPort < 40_000 ? 20_000 : 40_000) };
@@ -198,7 +223,21 @@ class Bench implements AsyncDisposable {
     });
   }
 
-  #report(number: number, cluster: Cluster, packet: OraclePacket, arrived: boolean): string {
+  /** With a host in the plan, whatever comes from or goes to elsewhere comes or goes by one of its links. */
+  #packet(random: Random, pods: readonly Address[]): OraclePacket {
+    const { host, outside } = this.#plan;
+    if (!host) return generatePacket(random, pods, outside, { otherProtocols });
+    if (random.chance(0.25)) return generatePacket(random, pods, [], { otherProtocols });
+    return generateHostPacket(random, host, pods, { otherProtocols });
+  }
+
+  #report(
+    number: number,
+    cluster: Cluster,
+    host: OracleHost | undefined,
+    packet: OraclePacket,
+    arrived: boolean,
+  ): string {
     const { from, to, ...probe } = packet;
     const [source, destination] = [from, to].map((address) => this.#party(address, cluster));
     const evaluator =
@@ -206,7 +245,8 @@ class Bench implements AsyncDisposable {
     return [
       `case ${number}: packet ${arrived ? 'arrived' : 'was dropped'}: ${packetText(packet)}`,
       `repeat with MUSLIN_SEED=${this.#seed}, alone with MUSLIN_CASE=${number} too`,
-      `oracle ${JSON.stringify(oracleOf(cluster.resources)(packet), null, 1)}`,
+      `oracle ${JSON.stringify(oracleOf(cluster.resources, host)(packet), null, 1)}`,
+      `settings ${JSON.stringify(host?.settings)}`,
       `evaluator ${JSON.stringify(evaluator, null, 1)}`,
       ...cluster.resources.map((resource) => JSON.stringify(resource)),
     ].join('\n');
@@ -218,6 +258,27 @@ class Bench implements AsyncDisposable {
     const id = `WorkloadEndpoint/${pod.namespace}/${pod.name}` as KeyPath;
     return { kind: 'endpoint', state: this.#state, id };
   }
+}
+
+/** The host's settings as a user would store them. */
+function settingsResource(settings: HostSettings): Resource {
+  const ports = (list: HostSettings['failsafeInbound']) =>
+    list.map(({ protocol, ...rest }) => ({ ...rest, protocol: protocolName(protocol) }));
+  return {
+    apiVersion: 'projectcalico.org/v3',
+    kind: 'FelixConfiguration',
+    metadata: { name: 'default' },
+    spec: {
+      defaultEndpointToHostAction: { drop: 'Drop', return: 'Return', accept: 'Accept' }[
+        settings.endpointToHost
+      ],
+      failsafeInboundHostPorts: ports(settings.failsafeInbound),
+      failsafeOutboundHostPorts: ports(settings.failsafeOutbound),
+      allowVXLANPacketsFromWorkloads: settings.vxlanFromWorkloads,
+      allowIPIPPacketsFromWorkloads: settings.ipipFromWorkloads,
+      vxlanPort: settings.vxlanPort,
+    },
+  };
 }
 
 function valid(key: ResourceKey, resource: Resource | null): readonly Update[] {

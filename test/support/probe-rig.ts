@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * One node, its workloads and an outside behind an uplink, all as network namespaces without names, and probes between
+ * One node, its workloads and an outside behind each uplink, all as network namespaces without names, and probes between
  * them: many real packets in flight together, each with evidence of its own at the receiver.
  *
- * Evidence: a TCP handshake that completed; a UDP datagram, an SCTP INIT, an ICMP request or a packet of another protocol
+ * Evidence: a TCP handshake that completed (where the node itself is an end: its first segment); a UDP datagram, an SCTP INIT, an ICMP request or a packet of another protocol
  * that a raw socket bound to the destination's address received, with the probe's number in it.
  */
 import assert from 'node:assert/strict';
@@ -38,6 +38,14 @@ export interface RigParty {
   readonly addresses: readonly Address[];
 }
 
+/** One of the node's own links, and a namespace behind it. */
+export interface RigUplink {
+  readonly name: string;
+  /** The node's there; none: nobody speaks to it. */
+  readonly addresses: readonly Address[];
+  readonly beyond: readonly Address[];
+}
+
 /** What was expected is waited for this long; on one machine it is there at once. */
 const arrivesWithinMs = 3000;
 /** What was not expected has this long to show after all that was expected came. */
@@ -52,10 +60,11 @@ export class ProbeRig implements AsyncDisposable {
   readonly #host: Rtnetlink;
   readonly #namespaces: NetNs[] = [];
   readonly #ifNames: string[] = [];
-  readonly #prober: Prober = new Prober();
+  readonly #prober: Prober;
 
-  /** @param outside - addresses in one namespace behind the node's uplink `up0`. */
-  constructor(workloads: readonly RigParty[], outside: readonly Address[]) {
+  constructor(workloads: readonly RigParty[], uplinks: readonly RigUplink[]) {
+    const own = uplinks.flatMap(({ addresses }) => addresses);
+    this.#prober = new Prober(own.length > 0 ? 'first-segment' : 'handshake');
     mountBpffs(this.#folder);
     const bpf = join(this.#folder, 'node');
     this.driverOptions = { interfacePrefix: 'cali', bpf };
@@ -67,7 +76,8 @@ export class ProbeRig implements AsyncDisposable {
       this.node.run(() => createWorkloadLink(this.#host, guard, { ifName, netns, addresses }));
       this.#prober.addParty(netns, addresses);
     }
-    this.#addOutside(outside);
+    for (const uplink of uplinks) this.#addUplink(uplink);
+    if (own.length > 0) this.#prober.addParty(this.node, own);
   }
 
   /** apply does all its work before it first waits, so that it runs in the node's namespace as a whole. */
@@ -118,13 +128,15 @@ export class ProbeRig implements AsyncDisposable {
     return netns;
   }
 
-  #addOutside(addresses: readonly Address[]): void {
-    const netns = this.#namespace('up0');
+  #addUplink({ name, addresses: own, beyond: addresses }: RigUplink): void {
+    const netns = this.#namespace(name);
     const up = this.node.run(() => {
       const link = this.#host.links.createVeth(
-        { name: parseIfName('up0'), mac: hostMac },
+        { name: parseIfName(name), mac: hostMac },
         { name: parseIfName('eth0'), netns },
       );
+      for (const address of own)
+        this.#host.addresses.replace({ index: link.index, address, noDad: familyOf(address) === 6 });
       this.#host.links.set(link.index, { up: true });
       return link;
     });

@@ -6,6 +6,7 @@ import { connectTcp, connectUdp, encodeAddress, listenTcp, socketError } from '.
 import {
   AF_INET,
   AF_INET6,
+  EPERM,
   POLLIN,
   POLLOUT,
   SOCK_NONBLOCK,
@@ -16,6 +17,7 @@ import type { Fd } from '../../src/kernel/sys/fd.ts';
 import { sys } from '../../src/kernel/sys/open.ts';
 import { type Family, familyOf, parseAddress } from '../../src/lib/address.ts';
 import type { Address } from '../../src/lib/brand.ts';
+import { KernelError } from '../../src/lib/errors.ts';
 import { protocolNumbers } from '../../src/lib/protocol.ts';
 import type { OraclePacket } from '../../src/model/oracle/policy.ts';
 import { probeBytes, probeNumber } from './probe-bytes.ts';
@@ -50,13 +52,19 @@ export class Prober implements Disposable {
   readonly #places = new Map<Address, Place>();
   readonly #listeners: Fd[] = [];
   readonly #buffer = new Uint8Array(2048);
+  readonly #tcpEvidence: 'handshake' | 'first-segment';
   #next = 1;
+
+  /** @param tcpEvidence - `first-segment`: also where the answer may be dropped, as without connection tracking. */
+  constructor(tcpEvidence: 'handshake' | 'first-segment') {
+    this.#tcpEvidence = tcpEvidence;
+  }
 
   addParty(netns: NetNs, addresses: readonly Address[]): void {
     netns.run(() => {
       for (const port of tcpPorts) this.#listeners.push(listenTcp({ address: parseAddress('::'), port }));
       for (const address of addresses)
-        this.#places.set(address, { netns, address, raw: rawSockets(address) });
+        this.#places.set(address, { netns, address, raw: rawSockets(address, this.#rawProtocols(address)) });
     });
   }
 
@@ -90,7 +98,7 @@ export class Prober implements Disposable {
     for (const [k, [i, fd]] of waiting.entries()) {
       if (!events[k]) continue;
       round.connecting.delete(i);
-      if (socketError(fd) === 0) round.arrived[i] = true;
+      if (socketError(fd) === 0 && this.#tcpEvidence === 'handshake') round.arrived[i] = true;
     }
   }
 
@@ -112,6 +120,11 @@ export class Prober implements Disposable {
     for (const place of this.#places.values()) for (const fd of place.raw.values()) fd.close();
   }
 
+  #rawProtocols(address: Address): number[] {
+    const tcp = this.#tcpEvidence === 'first-segment' ? [TCP] : [];
+    return [...tcp, UDP, SCTP, familyOf(address) === 4 ? ICMP : ICMPv6, ...otherProtocols];
+  }
+
   #sendOne(place: Place, round: Round, i: number): void {
     const packet = round.packets[i];
     assert.ok(packet);
@@ -127,11 +140,11 @@ export class Prober implements Disposable {
     } else if (packet.protocol === UDP) {
       const fd = connectUdp(at, { source });
       round.sockets.push(fd);
-      sys.send(fd, probeBytes(packet, number));
+      send(fd, probeBytes(packet, number));
     } else {
       const raw = place.raw.get(packet.protocol);
       assert.ok(raw, `no socket for protocol ${packet.protocol}`);
-      sys.send(raw, probeBytes(packet, number), 0, encodeAddress({ address: packet.to, port: 0 }));
+      send(raw, probeBytes(packet, number), encodeAddress({ address: packet.to, port: 0 }));
     }
   }
 
@@ -139,7 +152,12 @@ export class Prober implements Disposable {
     for (;;) {
       const length = sys.recv(fd, this.#buffer);
       if (length === null) return;
-      const number = probeNumber(protocol, familyOf(address), this.#buffer.subarray(0, length));
+      const bytes = this.#buffer.subarray(0, length);
+      if (protocol === TCP) {
+        markSegment(round, address, bytes);
+        continue;
+      }
+      const number = probeNumber(protocol, familyOf(address), bytes);
       const packet = number === null ? undefined : round.packets[number - round.first];
       // A reply carries its request's number back, but not to the request's destination.
       if (number !== null && packet?.to === address && packet.protocol === protocol) {
@@ -149,9 +167,34 @@ export class Prober implements Disposable {
   }
 }
 
-function rawSockets(address: Address): ReadonlyMap<number, Fd> {
+/** Whoever sends from the node itself is told that its packet was dropped: that is no error here. */
+function send(fd: Fd, bytes: Uint8Array, to?: Uint8Array): void {
+  try {
+    sys.send(fd, bytes, 0, ...(to ? [to] : []));
+  } catch (error) {
+    if (!(error instanceof KernelError) || error.errno !== EPERM) throw error;
+  }
+}
+
+/** A SYN tells which probe it is by its ports, of which no two probes of a round have the same. */
+function markSegment(round: Round, address: Address, bytes: Uint8Array): void {
+  const start = familyOf(address) === 4 ? ((bytes[0] ?? 0) & 0x0f) * 4 : 0;
+  const view = new DataView(bytes.buffer, bytes.byteOffset + start, bytes.byteLength - start);
+  const isFirst = ((bytes[start + 13] ?? 0) & 0x12) === 0x02; // SYN without ACK, RFC 9293 section 3.1
+  if (!isFirst) return;
+  const [srcPort, dstPort] = [view.getUint16(0), view.getUint16(2)];
+  const at = round.packets.findIndex(
+    (packet) =>
+      packet.protocol === TCP &&
+      packet.to === address &&
+      packet.srcPort === srcPort &&
+      packet.dstPort === dstPort,
+  );
+  if (at >= 0) round.arrived[at] = true;
+}
+
+function rawSockets(address: Address, protocols: readonly number[]): ReadonlyMap<number, Fd> {
   const family = familyOf(address);
-  const protocols = [UDP, SCTP, family === 4 ? ICMP : ICMPv6, ...otherProtocols];
   return new Map(protocols.map((protocol) => [protocol, rawSocket(address, family, protocol)]));
 }
 

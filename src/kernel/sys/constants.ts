@@ -47,6 +47,7 @@ export const MS_BIND = 4096;
 export const MNT_DETACH = 2;
 
 /** include/uapi/asm-generic/errno-base.h and errno.h: those that code here reacts to. */
+export const EPERM = 1;
 export const ENOENT = 2;
 export const ESRCH = 3;
 export const EINTR = 4;
