@@ -52,7 +52,6 @@ export const bpfParameters: { readonly [name: string]: Schema } = {
   bpfKubeProxyIptablesCleanupEnabled: flag,
   bpfKubeProxyMinSyncPeriod: duration,
   bpfKubeProxyHealthzPort: port,
-  bpfKubeProxyEndpointSlicesEnabled: flag,
   bpfPSNATPorts: { 'x-kubernetes-int-or-string': true, format: 'port-range' },
   bpfDisableUnprivileged: flag,
   bpfJITHardening: oneOf('Auto', 'Strict'),

@@ -183,8 +183,6 @@ const filterParameters: Parameters = {
   iptablesFilterAllowAction: acceptOrReturn,
   iptablesFilterDenyAction: dropOrReject,
   iptablesMangleAllowAction: acceptOrReturn,
-  iptablesLockFilePath: anyText,
-  iptablesLockTimeout: duration,
   iptablesLockProbeInterval: duration,
   iptablesPostWriteCheckInterval: duration,
   iptablesRefreshInterval: duration,
