@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Joins the store's stream and the graph: updates are taken as they come, the graph is flushed once per turn of the
- * event loop, so that batches grow by themselves under load and a single change waits for nothing.
+ * event loop, so that batches grow by themselves under load and a single change waits for nothing. A long flush lets
+ * others have their turn.
  */
 import type { CalcGraph } from '../calc/graph.ts';
 import type { DataplaneMessage } from '../contract/dataplane.ts';
 import type { SyncerSink, SyncStatus } from '../contract/datastore.ts';
 import type { Update } from '../model/types.ts';
 
+/** A flush gives way to timers and sockets after so many milliseconds, and goes on in the next turn. */
+const budget = 20;
+
 export interface BatchListener {
   onStatus(status: SyncStatus): void;
-  /** The graph was flushed; `messages` of them are on their way to the driver. */
+  /** The graph has said all that it was told; `messages` of them are on their way to the driver. */
   onFlush(messages: number): void;
 }
 
@@ -19,6 +23,8 @@ export class Batcher implements SyncerSink {
   readonly #emit: (message: DataplaneMessage) => void;
   readonly #listener: BatchListener;
   #scheduled = false;
+  /** Since the graph had last said all. */
+  #messages = 0;
 
   constructor(graph: CalcGraph, emit: (message: DataplaneMessage) => void, listener: BatchListener) {
     this.#graph = graph;
@@ -45,11 +51,17 @@ export class Batcher implements SyncerSink {
 
   #flush(): void {
     this.#scheduled = false;
-    let messages = 0;
-    this.#graph.flush((message) => {
-      messages++;
-      this.#emit(message);
-    });
+    const end = performance.now() + budget;
+    const isDone = this.#graph.flush(
+      (message) => {
+        this.#messages++;
+        this.#emit(message);
+      },
+      () => performance.now() > end,
+    );
+    if (!isDone) return this.#flushSoon();
+    const messages = this.#messages;
+    this.#messages = 0;
     this.#listener.onFlush(messages);
   }
 }
