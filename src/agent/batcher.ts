@@ -9,8 +9,11 @@ import type { DataplaneMessage } from '../contract/dataplane.ts';
 import type { SyncerSink, SyncStatus } from '../contract/datastore.ts';
 import type { Update } from '../model/types.ts';
 
-/** A flush gives way to timers and sockets after so many milliseconds, and goes on in the next turn. */
-const budget = 20;
+/**
+ * A flush gives way to timers and sockets after so many milliseconds, and goes on in the next turn. A collection of garbage
+ * may come on top, of up to 35 ms where there are 250,000 endpoints; together they stay below 50.
+ */
+const budget = 10;
 
 export interface BatchListener {
   onStatus(status: SyncStatus): void;
