@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 
 const folder = new URL('./', import.meta.url).pathname;
-const benches = readdirSync(folder)
+const benches = readdirSync(folder, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.bench.ts'))
   .sort();
 let failed = 0;

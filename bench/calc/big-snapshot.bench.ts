@@ -44,6 +44,13 @@ function relabelled(i: number): Update {
   return markedEndpoint(`wep-${i}`, 'remotehost', i % 100);
 }
 
+function askingFor(i: number, label: string): Update {
+  return policy(`tag-pol-${i}`, {
+    selector: `has(${markerOf(i)})`,
+    ingress: [rule({ source: { selector: `${label} == "value-1"` } })],
+  });
+}
+
 const changes: readonly ChangeKind[] = [
   {
     name: 'remote pod added',
@@ -95,18 +102,16 @@ const changes: readonly ChangeKind[] = [
     goal: 'p99 under 5,000',
   },
   {
-    name: 'policy changed: a label that nobody asked for',
+    name: 'policy changed: asks for a label that no pod has',
     rounds: 300,
-    make: (i) =>
-      policy(`tag-pol-${i}`, {
-        selector: `has(${markerOf(i)})`,
-        ingress: [
-          rule({
-            source: { selector: `pod == "${i}" && one-in-${[10, 11, 20, 30, 40][i % 5]} == "value-1"` },
-          }),
-        ],
-      }),
+    make: (i) => askingFor(i, `owner-${i}`),
     goal: 'p99 under 5,000',
+  },
+  {
+    name: 'policy changed: first to ask for a label that every pod has',
+    rounds: 5,
+    make: (i) => askingFor(i, `one-in-${[10, 11, 20, 30, 40][i]}`),
+    goal: '',
   },
   {
     name: 'profile changed: a rule',
@@ -131,7 +136,7 @@ const changes: readonly ChangeKind[] = [
     goal: 'no message, under 50',
   },
 ];
-const lastPod = markedEndpoint('wep-7', 'remotehost', 7);
+const lastPod = markedEndpoint('wep-9999', 'remotehost', 99);
 graph.onUpdates([lastPod]);
 graph.flush(() => {});
 printTable('one change in that cluster', [

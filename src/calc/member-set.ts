@@ -21,13 +21,14 @@ export interface MemberSet {
 /** How often each member is given. Most are given once: those cost an entry of a Set, and one look at it. */
 class Counts<T> {
   readonly #present = new Set<T>();
-  /** Beyond the first. */
-  readonly #more = new Map<T, number>();
+  /** Beyond the first; null while each is given once. */
+  #more: Map<T, number> | null = null;
 
   /** @returns whether it is the first. */
   add(member: T): boolean {
     const { size } = this.#present;
     if (this.#present.add(member).size !== size) return true;
+    this.#more ??= new Map();
     increment(this.#more, member);
     return false;
   }
@@ -37,7 +38,7 @@ class Counts<T> {
    * @throws {RangeError} when there was none.
    */
   remove(member: T): boolean {
-    if (this.#more.has(member)) {
+    if (this.#more?.has(member)) {
       decrement(this.#more, member);
       return false;
     }
