@@ -8,15 +8,22 @@ export function sameValue(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   if (Array.isArray(a) || Array.isArray(b)) return Array.isArray(a) && Array.isArray(b) && sameItems(a, b);
-  return sameFields(new Map(Object.entries(a)), new Map(Object.entries(b)));
+  return sameFields(a as Fields, b as Fields);
 }
+
+type Fields = { readonly [key: string]: unknown };
 
 function sameItems(a: readonly unknown[], b: readonly unknown[]): boolean {
-  return a.length === b.length && a.every((item, i) => sameValue(item, b[i]));
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (!sameValue(a[i], b[i])) return false;
+  return true;
 }
 
-function sameFields(a: ReadonlyMap<string, unknown>, b: ReadonlyMap<string, unknown>): boolean {
-  for (const [key, value] of a) if (!sameValue(value, b.get(key))) return false;
-  for (const [key, value] of b) if (value !== undefined && !a.has(key)) return false;
+/** Labels have any name, so a prototype's members do not count. */
+function sameFields(a: Fields, b: Fields): boolean {
+  for (const key of Object.keys(a)) {
+    if (!sameValue(a[key], Object.hasOwn(b, key) ? b[key] : undefined)) return false;
+  }
+  for (const key of Object.keys(b)) if (b[key] !== undefined && !Object.hasOwn(a, key)) return false;
   return true;
 }
