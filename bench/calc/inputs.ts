@@ -247,6 +247,11 @@ export function endpoint(
   return { kind: 'WorkloadEndpoint', path: `WorkloadEndpoint/${name}` as KeyPath, value: asParsed(value) };
 }
 
+export function nodeUpdate(name: string, address: string): Update {
+  const value = { name, labels: {}, addresses: [address as Address] };
+  return { kind: 'Node', path: `Node/${name}` as KeyPath, value: asParsed(value) };
+}
+
 export function asParsed<T>(value: T): T {
   return JSON.parse(JSON.stringify(value)) as T;
 }
