@@ -1,26 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
-/** An explanation as people read it: the verdict first, then tier by tier what was asked and what decided. */
+/** An explanation as people read it: the verdict first, then in order of the way what was asked and what decided. */
 import { assertNever } from '../lib/errors.ts';
 import { protocolName } from '../lib/protocol.ts';
+import { decidersOf } from '../observe/decider.ts';
 import type { PolicyStep, ProfileStep, RuleHit, TierStep, TraceStep } from '../observe/evaluate.ts';
-import type { EndVerdict, Explanation } from '../observe/explain.ts';
+import type { EndVerdict, Explanation, NodeStage, Opinion } from '../observe/explain.ts';
+import { decidersText, gateReasonText, originText } from './decider-text.ts';
 
-export function explanationText(explanation: Explanation, from: string, to: string): string {
-  const { packet, allowed, sameEndpoint } = explanation;
+/** @param notes - how the ends were found, one line each. */
+export function explanationText(
+  explanation: Explanation,
+  from: string,
+  to: string,
+  notes: readonly string[] = [],
+): string {
+  const { packet, allowed, sameEndpoint, pending } = explanation;
   const port = packet.dstPort === undefined ? '' : ` port ${packet.dstPort}`;
   const ends = `${named(from, packet.src)} -> ${named(to, packet.dst)}`;
-  const verdict = allowed ? 'allowed' : 'denied';
-  const lines = [`${ends}, ${protocolName(packet.protocol)}${port}: ${verdict}`];
-  if (sameEndpoint)
-    lines.push('', 'both ends are one pod: such packets never leave it, and no policy looks at them');
-  const { egress, ingress } = explanation;
-  if (egress) lines.push('', ...endLines('egress of', egress));
-  else if (!sameEndpoint)
-    lines.push('', `egress of ${from}: it is no pod, so no policy looks at what it sends`);
-  if (ingress) lines.push('', ...endLines('ingress of', ingress));
-  else if (!sameEndpoint)
-    lines.push('', `ingress of ${to}: it is no pod, so no policy looks at what it is sent`);
+  const lines = [`${ends}, ${protocolName(packet.protocol)}${port}: ${verdictWord(allowed)}`, ...notes];
+  if (sameEndpoint) {
+    const one = from.startsWith('host/') ? 'node' : 'pod';
+    lines.push('', `both ends are one ${one}: such packets never leave it, and no policy looks at them`);
+    return `${lines.join('\n')}\n`;
+  }
+  lines.push(...opinionLines(explanation, from, to));
+  if (pending) {
+    const by = decidersText(decidersOf(pending));
+    lines.push('', `with staged policies in force: ${verdictWord(pending.allowed)} by ${by}`);
+  }
   return `${lines.join('\n')}\n`;
+}
+
+/** In the order in which the packet meets them. */
+function opinionLines({ egress, ingress, host, gate }: Opinion, from: string, to: string): readonly string[] {
+  const stages = (direction: string) => host.filter((stage) => stage.direction === direction);
+  const isGated = gate?.reason === 'host-to-workload' || gate?.reason === 'neighbour-discovery';
+  const unasked = (direction: string, end: string, does: string): readonly string[] =>
+    isGated || end.startsWith('host/')
+      ? []
+      : ['', `${direction} of ${end}: it is no pod, so no policy looks at what it ${does}`];
+  return [
+    ...(egress ? ['', ...endLines('egress of', egress)] : unasked('egress', from, 'sends')),
+    ...stages('egress').flatMap(stageLines),
+    ...(gate
+      ? ['', `node ${gate.node}: ${verdictWord(gate.verdict === 'allow')} by ${gateReasonText(gate.reason)}`]
+      : []),
+    ...stages('ingress').flatMap(stageLines),
+    ...(ingress ? ['', ...endLines('ingress of', ingress)] : unasked('ingress', to, 'is sent')),
+  ];
+}
+
+function verdictWord(allowed: boolean): string {
+  return allowed ? 'allowed' : 'denied';
 }
 
 function named(text: string, address: string): string {
@@ -28,28 +59,56 @@ function named(text: string, address: string): string {
 }
 
 function endLines(title: string, end: EndVerdict): readonly string[] {
-  const verdict = end.verdict === 'allow' ? 'allowed' : 'denied';
-  return [`${title} ${end.name}: ${verdict}`, ...end.trace.flatMap(stepLines).map((line) => `  ${line}`)];
+  return [`${title} ${end.name}: ${verdictWord(end.verdict === 'allow')}`, ...traceLines(end.trace)];
+}
+
+const stageWords: { readonly [S in NodeStage['stage']]: string } = {
+  untracked: 'untracked',
+  'pre-dnat': 'before destination NAT',
+  normal: 'its own traffic',
+  forward: 'forwarded',
+};
+
+function stageLines({ node, name, stage, direction, verdict, trace }: NodeStage): readonly string[] {
+  const outcomes = { allow: 'allowed', deny: 'denied', continue: 'goes on' };
+  return [
+    '',
+    `${direction} at ${node}, host endpoint ${name}, ${stageWords[stage]}: ${outcomes[verdict]}`,
+    ...traceLines(trace),
+  ];
+}
+
+function traceLines(trace: readonly TraceStep[]): readonly string[] {
+  return trace.flatMap(stepLines).map((line) => `  ${line}`);
 }
 
 function stepLines(step: TraceStep): readonly string[] {
   switch (step.step) {
     case 'gate':
-      return [
-        step.reason === 'admin-down'
-          ? 'the endpoint is down: denied'
-          : 'the source is not its own address: denied',
-      ];
+      return gateLines[step.reason];
+    case 'failsafe':
+      return [`an ${step.list} failsafe port${step.reply ? ' that answers' : ''}: open before any policy`];
     case 'tier':
       return tierLines(step);
     case 'profile':
       return profileLines(step);
     case 'end':
-      return ['no profile matched: denied'];
+      return [
+        step.outcome === 'deny'
+          ? 'no profile matched: denied'
+          : 'no policy decided: goes on as if there were none',
+      ];
     default:
       return assertNever(step);
   }
 }
+
+const gateLines: { readonly [R in Extract<TraceStep, { step: 'gate' }>['reason']]: readonly string[] } = {
+  'admin-down': ['the endpoint is down: denied'],
+  'foreign-source': ['the source is not its own address: denied'],
+  encapsulated: ['an encapsulated packet, which workloads may not send: denied'],
+  'router-message': ["a router's message, which workloads may not send: denied"],
+};
 
 function tierLines(step: TierStep): readonly string[] {
   const policies = step.policies.flatMap((policy) => policyLines(policy).map((line) => `  ${line}`));
@@ -74,6 +133,5 @@ function profileLines(step: ProfileStep): readonly string[] {
 
 function ruleText(rule: RuleHit): string {
   const verbs = { allow: 'allows', deny: 'denies', pass: 'passes to the next tier', log: 'logs' };
-  const place = rule.origin ? `  (${rule.origin.file}:${rule.origin.line})` : '';
-  return `rule ${rule.index} ${verbs[rule.action]}${place}`;
+  return `rule ${rule.index} ${verbs[rule.action]}${originText(rule.origin).replace(' (', '  (')}`;
 }

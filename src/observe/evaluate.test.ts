@@ -209,7 +209,7 @@ function traceText({ verdict, trace }: Verdict): string {
   return trace
     .map((step) => {
       if (step.step === 'gate') return `gate ${step.reason}`;
-      if (step.step === 'end') return `end ${step.outcome}`;
+      if (step.step === 'end' || step.step === 'failsafe') return `${step.step} ${step.outcome}`;
       const hits = (rules: readonly { action: string }[]) => rules.map(({ action }) => action).join(' ');
       if (step.step === 'profile') {
         return `profile ${step.profile} ${step.outcome}${step.rules.length > 0 ? `(${hits(step.rules)})` : ''}`;

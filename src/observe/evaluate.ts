@@ -7,9 +7,11 @@
  * Gives out:  allow or deny, and every tier, policy and profile that was asked, in order, with the rules that matched.
  * Invariants: the same answer as every data plane (test/conformance) and as the oracle; nothing is guessed: what was not
  *             sent is an error, except a profile, which is then missing and so denies.
- * Next:       packet-match.ts judges one rule, matrix.ts answers for all pairs at once, explain.ts joins both ends.
+ * Next:       packet-match.ts judges one rule, evaluate-host.ts what a node's own endpoints add, matrix.ts answers for all
+ *             pairs at once, explain.ts joins both ends.
  */
 import type {
+  DataplaneConfig,
   Direction,
   ResolvedEndpoint,
   ResolvedRule,
@@ -18,8 +20,10 @@ import type {
 } from '../contract/dataplane.ts';
 import type { KeyPath } from '../lib/brand.ts';
 import { assertNever, NotFoundError } from '../lib/errors.ts';
+import { protocolNumbers } from '../lib/protocol.ts';
 import type { DataplaneState } from './dataplane-state.ts';
-import { type Packet, ruleMatches } from './packet-match.ts';
+import { type Packet, type PacketHead, ruleMatches } from './packet-match.ts';
+import { asEnforced, type TierView } from './tier-view.ts';
 
 export interface Verdict {
   readonly verdict: 'allow' | 'deny';
@@ -27,13 +31,22 @@ export interface Verdict {
   readonly trace: readonly TraceStep[];
 }
 
-export type TraceStep = GateStep | TierStep | ProfileStep | EndStep;
+export type TraceStep = GateStep | FailsafeStep | TierStep | ProfileStep | EndStep;
 
 /** The endpoint itself refused, before any policy. */
 export interface GateStep {
   readonly step: 'gate';
   readonly outcome: 'deny';
-  readonly reason: 'admin-down' | 'foreign-source';
+  readonly reason: 'admin-down' | 'foreign-source' | 'encapsulated' | 'router-message';
+}
+
+/** Of host endpoints: a port that is open before any policy. */
+export interface FailsafeStep {
+  readonly step: 'failsafe';
+  readonly outcome: 'allow';
+  /** The setting that opens it; `reply`: by its source port, as before connection tracking replies are told by that alone. */
+  readonly list: 'inbound' | 'outbound';
+  readonly reply: boolean;
 }
 
 export interface TierStep {
@@ -62,8 +75,9 @@ export interface ProfileStep {
 
 export interface EndStep {
   readonly step: 'end';
-  readonly outcome: 'deny';
-  readonly reason: 'no-profile-matched';
+  /** `continue`: of host endpoints, where what no policy decides goes on as if there were none. */
+  readonly outcome: 'deny' | 'continue';
+  readonly reason: 'no-profile-matched' | 'no-policy-decided';
 }
 
 export interface RuleHit {
@@ -75,6 +89,7 @@ export interface RuleHit {
 
 /**
  * @param direction - as the endpoint sees it: ingress comes to it.
+ * @param view - which lists of its tiers count.
  * @throws {NotFoundError} when the node has no such endpoint.
  * @throws {InvalidError} when a rule names an IP set, or the endpoint a policy, that was not sent.
  */
@@ -83,12 +98,15 @@ export function evaluate(
   endpointId: KeyPath,
   direction: Direction,
   packet: Packet,
+  view: TierView = asEnforced,
 ): Verdict {
   const endpoint = state.endpoints.get(endpointId);
   if (!endpoint)
     throw new NotFoundError(`cannot evaluate endpoint ${endpointId}: this node has none of that name`);
-  const closed = gate(endpoint, direction, packet);
-  return closed ? { verdict: 'deny', trace: [closed] } : evaluatePolicy(state, endpoint, direction, packet);
+  const closed = gate(endpoint, direction, packet, state.config);
+  if (closed) return { verdict: 'deny', trace: [closed] };
+  const { tiers, profiles } = endpoint;
+  return evaluatePolicy(state, { tiers: view(tiers), profiles }, direction, packet);
 }
 
 /** Tiers and profiles alone: as `evaluate`, for an endpoint that is up and a source that is its own. */
@@ -98,13 +116,8 @@ export function evaluatePolicy(
   direction: Direction,
   packet: Packet,
 ): Verdict {
-  const trace: TraceStep[] = [];
-  for (const tier of endpoint.tiers) {
-    if (tier[direction].length === 0) continue;
-    const step = tierStep(state, tier, direction, packet);
-    trace.push(step);
-    if (step.outcome !== 'pass') return { verdict: step.outcome, trace };
-  }
+  const { decided, trace } = evaluateTiers(state, endpoint.tiers, direction, packet);
+  if (decided) return { verdict: decided, trace };
   for (const name of endpoint.profiles) {
     const step = profileStep(state, name, direction, packet);
     trace.push(step);
@@ -114,11 +127,54 @@ export function evaluatePolicy(
   return { verdict: 'deny', trace };
 }
 
-/** An endpoint may send from its own addresses alone. */
-export function gate(endpoint: ResolvedEndpoint, direction: Direction, packet: Packet): GateStep | null {
-  if (!endpoint.adminUp) return { step: 'gate', outcome: 'deny', reason: 'admin-down' };
-  if (direction === 'ingress' || endpoint.addresses.includes(packet.src)) return null;
-  return { step: 'gate', outcome: 'deny', reason: 'foreign-source' };
+/** Tiers alone; null when every one passed or none took part. */
+export function evaluateTiers(
+  state: DataplaneState,
+  tiers: readonly ResolvedTier[],
+  direction: Direction,
+  packet: Packet,
+): { decided: Verdict['verdict'] | null; trace: TraceStep[] } {
+  const trace: TraceStep[] = [];
+  for (const tier of tiers) {
+    if (tier[direction].length === 0) continue;
+    const step = tierStep(state, tier, direction, packet);
+    trace.push(step);
+    if (step.outcome !== 'pass') return { decided: step.outcome, trace };
+  }
+  return { decided: null, trace };
+}
+
+/** An endpoint may send from its own addresses alone, and neither the fabric's packets nor a router's. */
+export function gate(
+  endpoint: ResolvedEndpoint,
+  direction: Direction,
+  packet: Packet,
+  config: DataplaneConfig,
+): GateStep | null {
+  const closed = (reason: GateStep['reason']): GateStep => ({ step: 'gate', outcome: 'deny', reason });
+  if (!endpoint.adminUp) return closed('admin-down');
+  if (direction === 'ingress') return null;
+  if (!endpoint.addresses.includes(packet.src)) return closed('foreign-source');
+  return headGate(packet, config);
+}
+
+/** IPv4 encapsulated in IP, RFC 2003. */
+const ipipProtocol = 4;
+/** Router advertisement and redirect, RFC 4861. */
+const routerMessages: readonly (number | undefined)[] = [134, 137];
+
+/** What no workload may send, whoever it is. */
+export function headGate(
+  packet: PacketHead & Pick<Packet, 'dstPort'>,
+  config: DataplaneConfig,
+): GateStep | null {
+  const { ipVersion, protocol, dstPort, icmpType } = packet;
+  const closed = (reason: GateStep['reason']): GateStep => ({ step: 'gate', outcome: 'deny', reason });
+  if (protocol === ipipProtocol && !config.ipipFromWorkloads) return closed('encapsulated');
+  const isVxlan = protocol === protocolNumbers.UDP && dstPort === config.vxlanPort;
+  if (isVxlan && !config.vxlanFromWorkloads) return closed('encapsulated');
+  const isIcmp6 = ipVersion === 6 && protocol === protocolNumbers.ICMPv6;
+  return isIcmp6 && routerMessages.includes(icmpType) ? closed('router-message') : null;
 }
 
 function tierStep(state: DataplaneState, tier: ResolvedTier, direction: Direction, packet: Packet): TierStep {

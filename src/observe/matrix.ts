@@ -7,11 +7,14 @@
  */
 import type { Direction, IpFamily, ResolvedEndpoint } from '../contract/dataplane.ts';
 import type { Address, KeyPath } from '../lib/brand.ts';
-import { assertNever, NotFoundError } from '../lib/errors.ts';
+import { NotFoundError } from '../lib/errors.ts';
 import { hasPorts, protocolName } from '../lib/protocol.ts';
-import { type BitRow, emptyRow, hasBit, move, or, rowWhere } from './bit-row.ts';
+import { type BitRow, emptyRow, hasBit } from './bit-row.ts';
 import { addressOfFamily, type DataplaneState } from './dataplane-state.ts';
-import { type MatrixProbe, type RowRule, RuleRows } from './rule-rows.ts';
+import type { Decider } from './decider.ts';
+import { type RowDecision, RowWalker } from './row-walker.ts';
+import { type MatrixProbe, RuleRows } from './rule-rows.ts';
+import { asEnforced, type TierView } from './tier-view.ts';
 
 export interface VerdictMatrix {
   /** In the order of the indexes. */
@@ -22,6 +25,8 @@ export interface VerdictMatrix {
    * packets stay inside it. Without an address of the family it reaches no other.
    */
   allowed(probeIndex: number, sourceIndex: number, destinationIndex: number): boolean;
+  /** As decidersOf(explain(...)) names them. */
+  deciders(probeIndex: number, sourceIndex: number, destinationIndex: number): readonly Decider[];
 }
 
 /** `{"TCP/80": {"ns/source": {"ns/destination": true}}}`: every pair is there, allowed or not. */
@@ -35,6 +40,15 @@ export interface MatrixOptions {
   readonly endpoints?: readonly KeyPath[];
   /** @defaultValue 4 */
   readonly ipVersion?: IpFamily;
+  /** Which lists of tiers count. @defaultValue those in force */
+  readonly view?: TierView;
+}
+
+interface MatrixEnd {
+  readonly id: KeyPath;
+  readonly endpoint: ResolvedEndpoint;
+  /** Null: it has none of the family. */
+  readonly address: Address | null;
 }
 
 /**
@@ -43,15 +57,24 @@ export interface MatrixOptions {
  * @throws {InvalidError} when a rule names an IP set, or an endpoint a policy, that was not sent.
  */
 export function verdictMatrix(state: DataplaneState, options: MatrixOptions): VerdictMatrix {
-  const ids = options.endpoints ?? [...state.endpoints.keys()].sort();
-  const endpoints = ids.map((id) => endpointOf(state, id));
-  const addresses = endpoints.map((it) => addressOfFamily(it.addresses, options.ipVersion ?? 4) ?? null);
-  const rows = new RuleRows(state, options.ipVersion ?? 4, addresses);
-  const tables = options.probes.map((probe) => new ProbeTable(state, rows, probe, endpoints, addresses));
+  const { endpoints: ids = [...state.endpoints.keys()].sort(), ipVersion = 4, view = asEnforced } = options;
+  const ends = ids.map((id): MatrixEnd => {
+    const endpoint = endpointOf(state, id);
+    return { id, endpoint, address: addressOfFamily(endpoint.addresses, ipVersion) ?? null };
+  });
+  const rows = new RuleRows(
+    state,
+    ipVersion,
+    ends.map(({ address }) => address),
+  );
+  const tables = options.probes.map(
+    (probe) => new ProbeTable(new RowWalker(state, rows, { ...probe, ipVersion }, ends.length, view), ends),
+  );
   return {
     endpoints: ids,
     probes: options.probes,
     allowed: (probe, source, destination) => tables[probe]?.allowed(source, destination) ?? false,
+    deciders: (probe, source, destination) => tables[probe]?.deciders(source, destination) ?? [],
   };
 }
 
@@ -73,23 +96,15 @@ export function probeName({ protocol, port }: MatrixProbe): string {
 class ProbeTable {
   readonly #egress: readonly BitRow[];
   readonly #ingress: readonly BitRow[];
+  readonly #walker: RowWalker;
+  readonly #ends: readonly MatrixEnd[];
+  readonly #decisions = new Map<string, readonly RowDecision[]>();
 
-  constructor(
-    state: DataplaneState,
-    rows: RuleRows,
-    probe: MatrixProbe,
-    endpoints: readonly ResolvedEndpoint[],
-    addresses: readonly (Address | null)[],
-  ) {
-    const walker = new Walker(state, rows, probe, endpoints.length);
-    const walk = (direction: Direction) =>
-      endpoints.map((endpoint, i) =>
-        endpoint.adminUp && addresses[i]
-          ? walker.allowedPeers(endpoint, i, direction)
-          : emptyRow(endpoints.length),
-      );
-    this.#egress = walk('egress');
-    this.#ingress = walk('ingress');
+  constructor(walker: RowWalker, ends: readonly MatrixEnd[]) {
+    this.#walker = walker;
+    this.#ends = ends;
+    this.#egress = ends.map((end, i) => this.#allowed(end, i, 'egress'));
+    this.#ingress = ends.map((end, i) => this.#allowed(end, i, 'ingress'));
   }
 
   allowed(source: number, destination: number): boolean {
@@ -97,91 +112,40 @@ class ProbeTable {
     const [out, back] = [this.#egress[source], this.#ingress[destination]];
     return out !== undefined && back !== undefined && hasBit(out, destination) && hasBit(back, source);
   }
-}
 
-/** Walks tiers and profiles of one endpoint after the other; rules are prepared once for the probe. */
-class Walker {
-  readonly #state: DataplaneState;
-  readonly #rows: RuleRows;
-  readonly #probe: MatrixProbe;
-  readonly #count: number;
-  readonly #rules = new Map<string, readonly RowRule[]>();
-
-  constructor(state: DataplaneState, rows: RuleRows, probe: MatrixProbe, count: number) {
-    this.#state = state;
-    this.#rows = rows;
-    this.#probe = probe;
-    this.#count = count;
+  deciders(source: number, destination: number): readonly Decider[] {
+    if (source === destination) return [];
+    const verdict = this.allowed(source, destination) ? 'allow' : 'deny';
+    const asked = [
+      this.#decider(source, 'egress', destination),
+      this.#decider(destination, 'ingress', source),
+    ];
+    return asked.filter((decider) => decider?.verdict === verdict).filter((decider) => decider !== null);
   }
 
-  /** The peers that the endpoint may send to (egress) or hear from (ingress). */
-  allowedPeers(endpoint: ResolvedEndpoint, self: number, direction: Direction): BitRow {
-    const allowed = emptyRow(this.#count);
-    let undecided = rowWhere(this.#count, () => true);
-    for (const tier of endpoint.tiers) {
-      if (tier[direction].length === 0) continue;
-      const passed = emptyRow(this.#count);
-      let isOpen = true;
-      for (const id of tier[direction]) {
-        isOpen = this.#walk(this.#policyRules(id, direction), self, direction, undecided, allowed, passed);
-        if (!isOpen) break;
-      }
-      if (isOpen && tier.defaultAction === 'pass') or(passed, undecided);
-      undecided = passed;
-    }
-    for (const name of endpoint.profiles) {
-      if (this.#state.profile(name).missing) return allowed;
-      const passed = emptyRow(this.#count);
-      this.#walk(this.#profileRules(name, direction), self, direction, undecided, allowed, passed);
-      or(undecided, passed);
-    }
-    return allowed;
+  #allowed({ endpoint, address }: MatrixEnd, self: number, direction: Direction): BitRow {
+    if (!endpoint.adminUp || !address) return emptyRow(this.#ends.length);
+    return this.#walker.allowedPeers(endpoint, self, direction);
   }
 
-  /** @returns whether any peer is left undecided. */
-  #walk(
-    rules: readonly RowRule[],
-    self: number,
-    direction: Direction,
-    undecided: BitRow,
-    allowed: BitRow,
-    passed: BitRow,
-  ): boolean {
-    for (const rule of rules) {
-      const [own, peers] = direction === 'ingress' ? [rule.dst, rule.src] : [rule.src, rule.dst];
-      if (!hasBit(own, self)) continue;
-      if (!move(undecided, peers, destinationOf(rule.action, allowed, passed))) return false;
-    }
-    return true;
+  #decider(self: number, direction: Direction, peer: number): Decider | null {
+    const end = this.#ends[self];
+    if (!end?.address) return null;
+    const about = { endpoint: end.id, direction };
+    if (!end.endpoint.adminUp) return { ...about, verdict: 'deny', by: { at: 'gate', reason: 'admin-down' } };
+    const found = this.#decisionsOf(end.endpoint, self, direction).find(({ peers }) => hasBit(peers, peer));
+    return found ? { ...about, verdict: found.verdict, by: found.by } : null;
   }
 
-  #policyRules(id: KeyPath, direction: Direction): readonly RowRule[] {
-    return this.#prepared(`policy ${direction} ${id}`, () => this.#state.policy(id)[direction]);
-  }
-
-  #profileRules(name: string, direction: Direction): readonly RowRule[] {
-    return this.#prepared(`profile ${direction} ${name}`, () => this.#state.profile(name)[direction]);
-  }
-
-  #prepared(key: string, rules: () => Parameters<RuleRows['forProbe']>[0]): readonly RowRule[] {
-    const known = this.#rules.get(key);
+  /** Worked out when someone asks, which few do. */
+  #decisionsOf(endpoint: ResolvedEndpoint, self: number, direction: Direction): readonly RowDecision[] {
+    const key = `${direction} ${self}`;
+    const known = this.#decisions.get(key);
     if (known) return known;
-    const prepared = this.#rows.forProbe(rules(), this.#probe);
-    this.#rules.set(key, prepared);
-    return prepared;
-  }
-}
-
-function destinationOf(action: RowRule['action'], allowed: BitRow, passed: BitRow): BitRow | null {
-  switch (action) {
-    case 'allow':
-      return allowed;
-    case 'pass':
-      return passed;
-    case 'deny':
-      return null;
-    default:
-      return assertNever(action);
+    const decisions: RowDecision[] = [];
+    this.#walker.allowedPeers(endpoint, self, direction, (decision) => decisions.push(decision));
+    this.#decisions.set(key, decisions);
+    return decisions;
   }
 }
 

@@ -14,6 +14,9 @@ export interface Packet {
   readonly src: Address;
   /** After any translation of the destination. */
   readonly dst: Address;
+  /** Where it was sent, if that was translated: the first stages of a host see it. */
+  readonly dstBeforeNat?: Address;
+  readonly dstPortBeforeNat?: number;
   /** Of TCP, UDP and SCTP. One that is not given is unlike every port. */
   readonly srcPort?: number;
   readonly dstPort?: number;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { IpFamily, PeerMatch, ResolvedRule } from '../contract/dataplane.ts';
+import type { IpFamily, PeerMatch, ResolvedRule, RuleOrigin } from '../contract/dataplane.ts';
 import type { Address, Cidr, IpSetId } from '../lib/brand.ts';
 import { inRanges } from '../lib/ports.ts';
 import { hasPorts } from '../lib/protocol.ts';
@@ -20,6 +20,9 @@ export interface MatrixProbe {
 /** A rule that some packets of the probe may match: those from a bit of `src` to a bit of `dst`. */
 export interface RowRule {
   readonly action: 'allow' | 'deny' | 'pass';
+  /** From 0, among all rules of the list. */
+  readonly index: number;
+  readonly origin: RuleOrigin | undefined;
   readonly src: BitRow;
   readonly dst: BitRow;
 }
@@ -45,11 +48,12 @@ export class RuleRows {
   /** The rules that can match a packet of the probe, in order; what only logs decides nothing and is left out. */
   forProbe(rules: readonly ResolvedRule[], probe: MatrixProbe): RowRule[] {
     const rows: RowRule[] = [];
-    for (const rule of rules) {
+    for (const [index, rule] of rules.entries()) {
       if (rule.action === 'log' || !this.#headMatches(rule, probe)) continue;
       const src = this.#ends(rule.src, probe.protocol, undefined);
       const dst = this.#ends(rule.dst, probe.protocol, probe.port);
-      if (!isEmpty(src) && !isEmpty(dst)) rows.push({ action: rule.action, src, dst });
+      if (!isEmpty(src) && !isEmpty(dst))
+        rows.push({ action: rule.action, index, origin: rule.origin, src, dst });
     }
     return rows;
   }
