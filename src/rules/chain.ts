@@ -91,11 +91,10 @@ export type Action =
 
 /**
  * `accepted`: policy let the packet pass; the guard at the workload's link wants it.
- * `passed`: a Pass rule ended the tier. `to-host`: the packet is for the node itself. `at-host`: the walk is in a host
- * endpoint's policy, where allowed means done with it. `host-accepted`: untracked or pre-DNAT policy let the packet in, no
- * later host policy looks at it.
+ * `passed`: a Pass rule ended the tier. `to-host`: the packet is for the node itself. `host-accepted`: untracked or pre-DNAT
+ * policy let the packet in, no later host policy looks at it.
  */
-export type MarkName = 'accepted' | 'passed' | 'to-host' | 'at-host' | 'host-accepted';
+export type MarkName = 'accepted' | 'passed' | 'to-host' | 'host-accepted';
 
 /**
  * One bit each. Bits 0 to 15 belong to others: Kubernetes takes 14 and 15, administrators the low byte; Calico's own
@@ -105,8 +104,7 @@ export const markBits: { readonly [M in MarkName]: number } = {
   accepted: 0x0001_0000,
   passed: 0x0002_0000,
   'to-host': 0x0004_0000,
-  'at-host': 0x0008_0000,
-  'host-accepted': 0x0010_0000,
+  'host-accepted': 0x0008_0000,
 };
 
 export function rule(match: readonly Match[], action: Action, comment?: string): ChainRule {

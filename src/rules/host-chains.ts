@@ -113,7 +113,6 @@ export function hostEndpointSteps(place: HostPlace, first: string, config: Datap
   return [
     ...(failsafes ? [rule([], { kind: 'jump', chain: failsafes })] : []),
     ...(isTracked ? dropInvalid(config) : []),
-    ...(isTracked ? [rule([], { kind: 'set-mark', mark: 'at-host' })] : []),
     rule([], { kind: 'goto', chain: first }),
   ];
 }

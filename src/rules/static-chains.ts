@@ -89,11 +89,11 @@ export function staticChains(
     { name: 'x-established', steps: [setAccepted([]), rule([], { kind: 'accept' })] },
     {
       name: allowedChain.ingress,
-      steps: [...endOfHost(options), setAccepted([]), rule([], { kind: 'accept' })],
+      steps: [setAccepted([]), rule([], { kind: 'accept' })],
     },
     {
       name: allowedChain.egress,
-      steps: [...endOfHost(options), ifToHost(), to, unknown('dst'), rule([], { kind: 'accept' })],
+      steps: [ifToHost(), to, unknown('dst'), rule([], { kind: 'accept' })],
     },
     { name: 'x-to-host', steps: [hostVerdict(options.config.endpointToHost)] },
   ];
@@ -116,12 +116,8 @@ export function dropInvalid(config: DataplaneConfig): readonly ChainRule[] {
   return config.dropInvalid ? [rule(match, { kind: 'drop' }, 'invalid connection')] : [];
 }
 
-/** Host policy of the forward hook stands in a chain before this one: what is allowed there goes on here. */
-const leaveHost: ChainRule = rule([], { kind: 'clear-mark', mark: 'at-host' });
-
-function endOfHost({ hasHosts }: StaticOptions): readonly ChainRule[] {
-  return hasHosts ? [rule([{ kind: 'mark', mark: 'at-host' }], { kind: 'accept' })] : [];
-}
+/** Host policy stands before in the hook and shares workloads' ends: that it allowed says nothing for a workload. */
+const leaveHost: ChainRule = rule([], { kind: 'clear-mark', mark: 'accepted' });
 
 function established(): ChainRule {
   return rule([{ kind: 'connection', state: 'established' }], { kind: 'goto', chain: 'x-established' });

@@ -29,7 +29,7 @@ import { type Cluster, type ClusterPlan, fullPlan, generateCluster, usualPlan } 
 import { generateHost, generateHostPacket } from '../support/generate-host.ts';
 import { generatePacket, packetText } from '../support/generate-packets.ts';
 import { type DriverOptions, ProbeRig } from '../support/probe-rig.ts';
-import { otherProtocols } from '../support/prober.ts';
+import { otherProtocols, type TcpEvidence } from '../support/prober.ts';
 import { Random, seedOfRun } from '../support/random.ts';
 
 const blockCount = 10;
@@ -154,7 +154,7 @@ class Bench implements AsyncDisposable {
     const packets = this.#packets(random, cluster);
     const judge = oracleOf(cluster.resources, host);
     const expected = packets.map((packet) => judge(packet).allowed);
-    const arrived = await this.probe(packets, expected);
+    const arrived = await this.probe(packets, expected, tcpEvidence(cluster));
     for (const [i, packet] of packets.entries()) {
       if (arrived[i] !== expected[i])
         assert.fail(this.#report(number, cluster, host, packet, arrived[i] === true));
@@ -185,8 +185,12 @@ class Bench implements AsyncDisposable {
     assert.deepEqual([again.changed, again.failed], [0, []], `${where}: after reading back nothing differs`);
   }
 
-  probe(packets: readonly OraclePacket[], expected: readonly boolean[]): Promise<boolean[]> {
-    return this.#rig.probe(packets, expected);
+  probe(
+    packets: readonly OraclePacket[],
+    expected: readonly boolean[],
+    evidence: TcpEvidence = 'handshake',
+  ): Promise<boolean[]> {
+    return this.#rig.probe(packets, expected, evidence);
   }
 
   /** One of 20,000 from there; used once in a run, so that no earlier flow speaks for a packet. */
@@ -258,6 +262,12 @@ class Bench implements AsyncDisposable {
     const id = `WorkloadEndpoint/${pod.namespace}/${pod.name}` as KeyPath;
     return { kind: 'endpoint', state: this.#state, id };
   }
+}
+
+/** Untracked policy judges answers anew: they may well be dropped. */
+function tcpEvidence({ resources }: Cluster): TcpEvidence {
+  const isUntracked = ({ spec }: Resource) => (spec as { doNotTrack?: boolean } | undefined)?.doNotTrack;
+  return resources.some(isUntracked) ? 'first-segment' : 'handshake';
 }
 
 /** The host's settings as a user would store them. */

@@ -3,7 +3,7 @@
  * One node, its workloads and an outside behind each uplink, all as network namespaces without names, and probes between
  * them: many real packets in flight together, each with evidence of its own at the receiver.
  *
- * Evidence: a TCP handshake that completed (where the node itself is an end: its first segment); a UDP datagram, an SCTP INIT, an ICMP request or a packet of another protocol
+ * Evidence: a TCP handshake that completed (or its first segment, where that is asked for); a UDP datagram, an SCTP INIT, an ICMP request or a packet of another protocol
  * that a raw socket bound to the destination's address received, with the probe's number in it.
  */
 import assert from 'node:assert/strict';
@@ -23,7 +23,7 @@ import type { Address, IfName } from '../../src/lib/brand.ts';
 import { hostCidr, parseCidr } from '../../src/lib/cidr.ts';
 import { parseIfName } from '../../src/lib/if-name.ts';
 import type { OraclePacket } from '../../src/model/oracle/policy.ts';
-import { Prober } from './prober.ts';
+import { Prober, type TcpEvidence } from './prober.ts';
 
 /** What every Linux driver is told. */
 export interface DriverOptions {
@@ -60,11 +60,10 @@ export class ProbeRig implements AsyncDisposable {
   readonly #host: Rtnetlink;
   readonly #namespaces: NetNs[] = [];
   readonly #ifNames: string[] = [];
-  readonly #prober: Prober;
+  readonly #prober: Prober = new Prober();
 
   constructor(workloads: readonly RigParty[], uplinks: readonly RigUplink[]) {
     const own = uplinks.flatMap(({ addresses }) => addresses);
-    this.#prober = new Prober(own.length > 0 ? 'first-segment' : 'handshake');
     mountBpffs(this.#folder);
     const bpf = join(this.#folder, 'node');
     this.driverOptions = { interfacePrefix: 'cali', bpf };
@@ -95,8 +94,12 @@ export class ProbeRig implements AsyncDisposable {
    * @param expected - which of them are waited for.
    * @returns which arrived.
    */
-  async probe(packets: readonly OraclePacket[], expected: readonly boolean[]): Promise<boolean[]> {
-    const round = this.#prober.send(packets);
+  async probe(
+    packets: readonly OraclePacket[],
+    expected: readonly boolean[],
+    tcpEvidence: TcpEvidence = 'handshake',
+  ): Promise<boolean[]> {
+    const round = this.#prober.send(packets, tcpEvidence);
     try {
       const deadline = Date.now() + arrivesWithinMs;
       while (!expected.every((wanted, i) => !wanted || round.arrived[i]) && Date.now() < deadline) {

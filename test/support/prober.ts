@@ -37,8 +37,12 @@ interface Place {
   readonly raw: ReadonlyMap<number, Fd>;
 }
 
+/** `first-segment`: where the answer may be dropped although the packet passed, as without connection tracking. */
+export type TcpEvidence = 'handshake' | 'first-segment';
+
 export interface Round {
   readonly packets: readonly OraclePacket[];
+  readonly tcpEvidence: TcpEvidence;
   /** Number of the first probe. */
   readonly first: number;
   readonly arrived: boolean[];
@@ -52,25 +56,20 @@ export class Prober implements Disposable {
   readonly #places = new Map<Address, Place>();
   readonly #listeners: Fd[] = [];
   readonly #buffer = new Uint8Array(2048);
-  readonly #tcpEvidence: 'handshake' | 'first-segment';
   #next = 1;
-
-  /** @param tcpEvidence - `first-segment`: also where the answer may be dropped, as without connection tracking. */
-  constructor(tcpEvidence: 'handshake' | 'first-segment') {
-    this.#tcpEvidence = tcpEvidence;
-  }
 
   addParty(netns: NetNs, addresses: readonly Address[]): void {
     netns.run(() => {
       for (const port of tcpPorts) this.#listeners.push(listenTcp({ address: parseAddress('::'), port }));
       for (const address of addresses)
-        this.#places.set(address, { netns, address, raw: rawSockets(address, this.#rawProtocols(address)) });
+        this.#places.set(address, { netns, address, raw: rawSockets(address) });
     });
   }
 
-  send(packets: readonly OraclePacket[]): Round {
+  send(packets: readonly OraclePacket[], tcpEvidence: TcpEvidence): Round {
     const round: Round = {
       packets,
+      tcpEvidence,
       first: this.#next,
       arrived: packets.map(() => false),
       connecting: new Map(),
@@ -98,7 +97,7 @@ export class Prober implements Disposable {
     for (const [k, [i, fd]] of waiting.entries()) {
       if (!events[k]) continue;
       round.connecting.delete(i);
-      if (socketError(fd) === 0 && this.#tcpEvidence === 'handshake') round.arrived[i] = true;
+      if (socketError(fd) === 0 && round.tcpEvidence === 'handshake') round.arrived[i] = true;
     }
   }
 
@@ -118,11 +117,6 @@ export class Prober implements Disposable {
   [Symbol.dispose](): void {
     for (const fd of this.#listeners) fd.close();
     for (const place of this.#places.values()) for (const fd of place.raw.values()) fd.close();
-  }
-
-  #rawProtocols(address: Address): number[] {
-    const tcp = this.#tcpEvidence === 'first-segment' ? [TCP] : [];
-    return [...tcp, UDP, SCTP, familyOf(address) === 4 ? ICMP : ICMPv6, ...otherProtocols];
   }
 
   #sendOne(place: Place, round: Round, i: number): void {
@@ -154,7 +148,7 @@ export class Prober implements Disposable {
       if (length === null) return;
       const bytes = this.#buffer.subarray(0, length);
       if (protocol === TCP) {
-        markSegment(round, address, bytes);
+        if (round.tcpEvidence === 'first-segment') markSegment(round, address, bytes);
         continue;
       }
       const number = probeNumber(protocol, familyOf(address), bytes);
@@ -193,8 +187,9 @@ function markSegment(round: Round, address: Address, bytes: Uint8Array): void {
   if (at >= 0) round.arrived[at] = true;
 }
 
-function rawSockets(address: Address, protocols: readonly number[]): ReadonlyMap<number, Fd> {
+function rawSockets(address: Address): ReadonlyMap<number, Fd> {
   const family = familyOf(address);
+  const protocols = [TCP, UDP, SCTP, family === 4 ? ICMP : ICMPv6, ...otherProtocols];
   return new Map(protocols.map((protocol) => [protocol, rawSocket(address, family, protocol)]));
 }
 
