@@ -249,12 +249,12 @@ test('policy compile prints what a node is sent, and policy eval --rules reads i
   assert.deepEqual(Object.keys(compiled?.policies ?? {}), ['KubernetesNetworkPolicy/x/p']);
   const packet = { protocol: 6, src: '10.0.0.9', dst: '10.0.0.1', dstPort: 80 };
   const request = { kind: 'workload', ipVersion: 4, policy: compiled, ipSets: compiled?.ipSets, packet };
-  const [denied, unsupported] = await filter(
+  const [denied, host] = await filter(
     ['policy', 'eval', '--rules'],
     [JSON.stringify(request), JSON.stringify({ ...request, kind: 'host' })],
   );
   assert.deepEqual(denied, { verdict: 'deny', hits: [] });
-  assert.deepEqual(unsupported, { unsupported: true });
+  assert.deepEqual(host, { verdict: 'deny', hits: [] });
 });
 
 test('selectors are parsed and tried, for people and as a filter', async () => {

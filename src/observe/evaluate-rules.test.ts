@@ -65,9 +65,68 @@ test('a host reaches its own workloads', () => {
   });
 });
 
-test('what is not evaluated yet says so', () => {
-  for (const kind of ['host', 'untracked'])
-    assert.deepEqual(evaluateRules({ ...request, kind }), { unsupported: true });
+const hostPolicy = {
+  policies: {
+    deny: { ingress: [{ action: 'deny' }], egress: [{ action: 'deny' }] },
+    silent: { ingress: [], egress: [] },
+    before: { ingress: [{ action: 'allow', dst: { nets: ['192.0.2.0/24'] } }], egress: [] },
+  },
+  profiles: policy.profiles,
+};
+const tierOf = (name: string) => [{ name: 't', defaultAction: 'deny', ingress: [name], egress: [name] }];
+
+/** `allow`, then the stages of the rules that matched. */
+function atHost(endpoint: object, packetFields: object = {}, fields: object = {}): string {
+  const answer = evaluateRules({
+    kind: 'host',
+    ipVersion: 4,
+    policy: { ...hostPolicy, hostEndpoints: { h: endpoint } },
+    packet: { ...packet, ...packetFields },
+    ...fields,
+  });
+  return [answer.verdict, ...answer.hits.map(({ stage, direction }) => `${stage} ${direction}`)].join(', ');
+}
+
+test('a host endpoint: its tiers, then its profiles', () => {
+  assert.equal(atHost({ tiers: tierOf('deny'), profiles: ['open'] }), 'deny, normal ingress');
+  assert.equal(atHost({ tiers: tierOf('silent'), profiles: ['open'] }), 'deny');
+  assert.equal(atHost({ profiles: ['open'] }), 'allow, normal ingress');
+  assert.equal(atHost({ tiers: tierOf('deny') }, { fromHost: true }), 'deny, normal egress');
+  const elsewhere = { policy: { ...hostPolicy, endpoints: { h: { profiles: ['open'] } } } };
+  assert.equal(atHost({}, {}, elsewhere), 'allow, normal ingress');
+});
+
+test('what says that it is forwarded meets forward policy alone, if there is such a list', () => {
+  const endpoint = { tiers: tierOf('deny'), forward: [] };
+  assert.equal(atHost(endpoint, { toHost: true }), 'deny, normal ingress');
+  assert.equal(atHost(endpoint, { toHost: false }), 'allow');
+  assert.equal(atHost({ tiers: tierOf('deny') }, { toHost: false }), 'deny, normal ingress');
+});
+
+test('before destination NAT the packet has the destination that it was sent to', () => {
+  const endpoint = { tiers: tierOf('deny'), preDnat: tierOf('before') };
+  assert.equal(atHost(endpoint), 'deny, normal ingress');
+  assert.equal(atHost(endpoint, { dstBeforeNat: '192.0.2.7' }), 'allow, pre-dnat ingress');
+  assert.equal(atHost(endpoint, { dstBeforeNat: '192.0.2.7', fromHost: true }), 'deny, normal egress');
+});
+
+test('untracked policy drops by rule alone, and passes what it does not decide', () => {
+  const untracked = { kind: 'untracked' };
+  assert.equal(atHost({ untracked: tierOf('deny') }, {}, untracked), 'deny, untracked ingress');
+  assert.equal(atHost({ untracked: tierOf('silent'), tiers: tierOf('deny') }, {}, untracked), 'pass');
+  assert.equal(
+    atHost({ tiers: tierOf('before') }, { dst: '192.0.2.1' }, untracked),
+    'allow, untracked ingress',
+  );
+});
+
+test('failsafe ports are open where the request says which they are', () => {
+  const closed = { tiers: tierOf('deny'), untracked: tierOf('deny') };
+  const config = { failsafeInbound: [{ protocol: 'TCP', port: 80, net: '10.0.0.0/24' }] };
+  assert.equal(atHost(closed, {}, { config }), 'allow');
+  assert.equal(atHost(closed, { src: '10.0.1.1' }, { config }), 'deny, normal ingress');
+  assert.equal(atHost(closed, {}, { config, kind: 'untracked' }), 'pass');
+  assert.throws(() => atHost(closed, {}, { config: { failsafeInbound: [{ protocol: 6 }] } }), /port/);
 });
 
 test('every fault is reported at once', () => {

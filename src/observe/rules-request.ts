@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
+import { defaultDataplaneConfig } from '../contract/config.ts';
 import type {
+  DataplaneConfig,
   Direction,
+  FailsafePort,
   IpSet,
   PeerMatch,
-  ResolvedEndpoint,
+  ResolvedHostEndpoint,
   ResolvedPolicy,
   ResolvedProfile,
   ResolvedRule,
   ResolvedTier,
 } from '../contract/dataplane.ts';
 import { familyOf, tryParseAddress } from '../lib/address.ts';
-import type { Address, IpSetId, KeyPath } from '../lib/brand.ts';
+import type { Address, Cidr, IpSetId, KeyPath } from '../lib/brand.ts';
 import { tryParseCidr } from '../lib/cidr.ts';
 import { tryParseProtocol } from '../lib/protocol.ts';
 import { DataplaneState } from './dataplane-state.ts';
@@ -18,19 +21,29 @@ import { JsonReader, type JsonRecord } from './json-reader.ts';
 import type { Packet } from './packet-match.ts';
 
 /**
- * The JSON: `{kind, ipVersion, direction?, policy: {policies, profiles, endpoints}, endpoint?, ipSets, packet}`.
- * `direction` is `ingress` unless given; `endpoint` is needed only where `policy.endpoints` has several. `packet` is
- * `{protocol, src, dst, srcPort?, dstPort?, icmpType?, icmpCode?, dstBeforeNat?, fromHost?, toHost?}`.
+ * The JSON: `{kind, ipVersion, direction?, policy: {policies, profiles, endpoints, hostEndpoints, config}, endpoint?, ipSets,
+ * config?, packet}`. `direction` is `ingress` unless given, of a host's own packets `egress`; `endpoint` is needed only where
+ * there are several. Kinds other than `workload` look for it among `hostEndpoints` first. `packet` is `{protocol, src, dst,
+ * srcPort?, dstPort?, icmpType?, icmpCode?, dstBeforeNat?, dstPortBeforeNat?, fromHost?, toHost?}`.
  */
 export interface RulesRequest {
   readonly kind: 'workload' | 'host' | 'untracked';
   readonly direction: Direction;
   readonly state: DataplaneState;
-  readonly endpoint: Pick<ResolvedEndpoint, 'tiers' | 'profiles'>;
+  readonly endpoint: RequestedEndpoint;
   readonly packet: Packet;
-  /** Sent by the host itself. Workload policy sees `dst` after translation, so `dstBeforeNat` decides nothing here. */
+  /** Sent by the host itself. */
   readonly fromHost: boolean;
+  /** The packet neither starts nor ends at the host, and said so. */
+  readonly isForwarded: boolean;
+  /** Failsafe ports count only where the request says which they are. */
+  readonly hasConfig: boolean;
 }
+
+/** An endpoint's lists; those of a host endpoint's other stages where they were given. */
+export type RequestedEndpoint = Pick<ResolvedHostEndpoint, 'tiers' | 'profiles'> &
+  Partial<Pick<ResolvedHostEndpoint, OtherStage>>;
+type OtherStage = 'forward' | 'untracked' | 'preDnat';
 
 const port: readonly [number, number] = [0, 65535];
 const byte: readonly [number, number] = [0, 255];
@@ -40,22 +53,56 @@ export function readRulesRequest(json: unknown): RulesRequest {
   const reader = new JsonReader();
   const request = reader.record(json, '');
   const policy = reader.record(request.policy, 'policy');
+  const given = request.config ?? policy.config;
   const state = DataplaneState.fromCompiled({
     ipSets: mapped(reader, request.ipSets, 'ipSets', readIpSet),
     policies: mapped(reader, policy.policies, 'policy.policies', readPolicy),
     profiles: mapped(reader, policy.profiles, 'policy.profiles', readProfile),
+    config: readConfig(reader, reader.record(given, 'config')),
   });
   const packet = reader.record(request.packet, 'packet');
+  const flag = (key: string) => reader.oneOf(packet[key] ?? false, `packet.${key}`, [false, true]);
+  const kind = reader.oneOf(request.kind, 'kind', ['workload', 'host', 'untracked']);
+  const [fromHost, toHost] = [flag('fromHost'), flag('toHost')];
+  const way = kind !== 'workload' && fromHost ? 'egress' : 'ingress';
+  const direction = reader.oneOf(request.direction ?? way, 'direction', ['ingress', 'egress']);
+  const saysWhere = packet[direction === 'ingress' ? 'toHost' : 'fromHost'] !== undefined;
   const result = {
-    kind: reader.oneOf(request.kind, 'kind', ['workload', 'host', 'untracked']),
-    direction: reader.oneOf(request.direction ?? 'ingress', 'direction', ['ingress', 'egress']),
+    kind,
+    direction,
     state,
-    endpoint: readEndpoint(reader, policy, request.endpoint),
+    endpoint: readEndpoint(reader, policy, request.endpoint, kind),
     packet: readPacket(reader, packet, request.ipVersion),
-    fromHost: reader.oneOf(packet.fromHost ?? false, 'packet.fromHost', [false, true]),
+    fromHost,
+    isForwarded: saysWhere && !fromHost && !toHost,
+    hasConfig: given !== undefined,
   };
   reader.finish('the request');
   return result;
+}
+
+/** Settings that are not given are those of a node where nobody sets any. */
+function readConfig(reader: JsonReader, config: JsonRecord): DataplaneConfig {
+  const ports = (key: string) => (json: unknown) =>
+    reader
+      .list(json, `config.${key}`)
+      .map((each, i) =>
+        readFailsafe(reader, reader.record(each, `config.${key}[${i}]`), `config.${key}[${i}]`),
+      );
+  return {
+    ...defaultDataplaneConfig,
+    ...reader.optional(config, 'failsafeInbound', ports('failsafeInbound')),
+    ...reader.optional(config, 'failsafeOutbound', ports('failsafeOutbound')),
+  };
+}
+
+function readFailsafe(reader: JsonReader, json: JsonRecord, path: string): FailsafePort {
+  const net = (value: unknown) => reader.parsed(value, `${path}.net`, tryParseCidr, 'a CIDR') ?? ('' as Cidr); // the fault makes finish() throw
+  return {
+    protocol: readProtocol(reader, json.protocol, `${path}.protocol`),
+    port: reader.integer(json.port, `${path}.port`, port),
+    ...reader.optional(json, 'net', net),
+  };
 }
 
 function mapped<V>(
@@ -73,21 +120,33 @@ function mapped<V>(
   );
 }
 
-function readEndpoint(reader: JsonReader, policy: JsonRecord, wanted: unknown): RulesRequest['endpoint'] {
-  const endpoints = reader.record(policy.endpoints, 'policy.endpoints');
+function readEndpoint(
+  reader: JsonReader,
+  policy: JsonRecord,
+  wanted: unknown,
+  kind: RulesRequest['kind'],
+): RequestedEndpoint {
+  const hosts = reader.record(policy.hostEndpoints, 'policy.hostEndpoints');
+  const key = kind !== 'workload' && Object.keys(hosts).length > 0 ? 'hostEndpoints' : 'endpoints';
+  const endpoints = reader.record(policy[key], `policy.${key}`);
   const names = Object.keys(endpoints);
   const name = wanted === undefined && names.length === 1 ? names[0] : names.find((it) => it === wanted);
   if (name === undefined)
-    reader.fault('endpoint', wanted, `one of policy.endpoints: ${names.join(', ') || 'none is there'}`);
-  const path = `policy.endpoints.${name}`;
+    reader.fault('endpoint', wanted, `one of policy.${key}: ${names.join(', ') || 'none is there'}`);
+  const path = `policy.${key}.${name}`;
   const endpoint = reader.record(endpoints[name ?? ''], path);
-  const tiers = reader.list(endpoint.tiers, `${path}.tiers`);
-  const profiles = reader.list(endpoint.profiles, `${path}.profiles`);
+  const tiers = (list: string) => (json: unknown) =>
+    reader
+      .list(json, `${path}.${list}`)
+      .map((tier, i) =>
+        readTier(reader, reader.record(tier, `${path}.${list}[${i}]`), `${path}.${list}[${i}]`),
+      );
   return {
-    tiers: tiers.map((tier, i) =>
-      readTier(reader, reader.record(tier, `${path}.tiers[${i}]`), `${path}.tiers[${i}]`),
-    ),
-    profiles: profiles.map((profile, i) => reader.text(profile, `${path}.profiles[${i}]`)),
+    tiers: tiers('tiers')(endpoint.tiers),
+    profiles: texts<string>(reader, endpoint.profiles, `${path}.profiles`),
+    ...reader.optional(endpoint, 'forward', tiers('forward')),
+    ...reader.optional(endpoint, 'untracked', tiers('untracked')),
+    ...reader.optional(endpoint, 'preDnat', tiers('preDnat')),
   };
 }
 
@@ -197,6 +256,10 @@ function readPacket(reader: JsonReader, packet: JsonRecord, version: unknown): P
     ...reader.optional(packet, 'dstPort', number('dstPort', port)),
     ...reader.optional(packet, 'icmpType', number('icmpType', byte)),
     ...reader.optional(packet, 'icmpCode', number('icmpCode', byte)),
+    ...reader.optional(packet, 'dstBeforeNat', (value) =>
+      readAddress(reader, value, 'packet.dstBeforeNat', ipVersion),
+    ),
+    ...reader.optional(packet, 'dstPortBeforeNat', number('dstPortBeforeNat', port)),
   };
 }
 
