@@ -4,7 +4,7 @@
  * evaluating the selector everywhere. Sound, not complete: a set that satisfies them need not match.
  */
 import { assertNever } from '../../lib/errors.ts';
-import { foldNode, type Leaf, type Node } from './ast.ts';
+import { foldNode, isBranch, type Leaf, type Node } from './ast.ts';
 
 export interface LabelRestriction {
   readonly mustBePresent: boolean;
@@ -30,8 +30,28 @@ const unrestricted: Restrictions = new Map();
 
 /** Empty for a selector that restricts nothing, and for one that no label set can match. */
 export function restrictionsOf(selector: { readonly root: Node }): ReadonlyMap<string, LabelRestriction> {
-  const { whenTrue } = foldNode<Both>(selector.root, {
-    leaf: leafRestrictions,
+  const whenTrue = ofConjunction(selector.root) ?? ofAny(selector.root);
+  const result = new Map<string, LabelRestriction>();
+  for (const [label, { present, absent, values }] of whenTrue === 'never' ? [] : whenTrue) {
+    result.set(label, { mustBePresent: present, mustBeAbsent: absent, values: values && [...values] });
+  }
+  return result;
+}
+
+/** The form of nearly all selectors: leaves joined by `&&`. Null for any other. */
+function ofConjunction(root: Node): Restrictions | null {
+  const operands = root.kind === 'and' ? root.operands : [root];
+  const found: Restrictions[] = [];
+  for (const operand of operands) {
+    if (isBranch(operand)) return null;
+    found.push(whenTrueOf(operand));
+  }
+  return allOf(found);
+}
+
+function ofAny(root: Node): Restrictions {
+  return foldNode<Both>(root, {
+    leaf: (leaf) => ({ whenTrue: whenTrueOf(leaf), whenFalse: whenFalseOf(leaf) }),
     not: ({ whenTrue, whenFalse }) => ({ whenTrue: whenFalse, whenFalse: whenTrue }),
     join: (kind, operands) => {
       const whenTrue = operands.map((operand) => operand.whenTrue);
@@ -40,12 +60,7 @@ export function restrictionsOf(selector: { readonly root: Node }): ReadonlyMap<s
         ? { whenTrue: allOf(whenTrue), whenFalse: anyOf(whenFalse) }
         : { whenTrue: anyOf(whenTrue), whenFalse: allOf(whenFalse) };
     },
-  });
-  const result = new Map<string, LabelRestriction>();
-  for (const [label, { present, absent, values }] of whenTrue === 'never' ? [] : whenTrue) {
-    result.set(label, { mustBePresent: present, mustBeAbsent: absent, values: values && [...values] });
-  }
-  return result;
+  }).whenTrue;
 }
 
 /** Every label that the selector names. */
@@ -61,25 +76,44 @@ export function labelsOf(selector: { readonly root: Node }): ReadonlySet<string>
   return labels;
 }
 
-function leafRestrictions(leaf: Leaf): Both {
+function whenTrueOf(leaf: Leaf): Restrictions {
   switch (leaf.kind) {
     case 'all':
     case 'global':
-      return { whenTrue: unrestricted, whenFalse: 'never' };
-    case 'has':
-      return { whenTrue: present(leaf.label, null), whenFalse: absent(leaf.label) };
-    case 'eq':
-      return { whenTrue: present(leaf.label, new Set([leaf.value])), whenFalse: unrestricted };
     case 'ne':
-      return { whenTrue: unrestricted, whenFalse: present(leaf.label, new Set([leaf.value])) };
-    case 'in':
-      return { whenTrue: present(leaf.label, leaf.values), whenFalse: unrestricted };
     case 'not-in':
-      return { whenTrue: unrestricted, whenFalse: present(leaf.label, leaf.values) };
+      return unrestricted;
+    case 'has':
     case 'contains':
     case 'starts-with':
     case 'ends-with':
-      return { whenTrue: present(leaf.label, null), whenFalse: unrestricted };
+      return present(leaf.label, null);
+    case 'eq':
+      return present(leaf.label, new Set([leaf.value]));
+    case 'in':
+      return present(leaf.label, leaf.values);
+    default:
+      return assertNever(leaf);
+  }
+}
+
+function whenFalseOf(leaf: Leaf): Restrictions {
+  switch (leaf.kind) {
+    case 'all':
+    case 'global':
+      return 'never';
+    case 'has':
+      return absent(leaf.label);
+    case 'ne':
+      return present(leaf.label, new Set([leaf.value]));
+    case 'not-in':
+      return present(leaf.label, leaf.values);
+    case 'eq':
+    case 'in':
+    case 'contains':
+    case 'starts-with':
+    case 'ends-with':
+      return unrestricted;
     default:
       return assertNever(leaf);
   }
