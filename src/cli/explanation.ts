@@ -4,22 +4,21 @@ import { assertNever } from '../lib/errors.ts';
 import { protocolName } from '../lib/protocol.ts';
 import { decidersOf } from '../observe/decider.ts';
 import type { PolicyStep, ProfileStep, RuleHit, TierStep, TraceStep } from '../observe/evaluate.ts';
-import type { EndVerdict, Explanation, NodeStage, Opinion } from '../observe/explain.ts';
+import type { EndVerdict, NodeStage } from '../observe/explain.ts';
 import { decidersText, gateReasonText, originText } from './decider-text.ts';
+import type { Uplink } from './evaluators/cluster-nodes.ts';
+import type { LocatedExplanation } from './evaluators/policy-eval.ts';
 
-/** @param notes - how the ends were found, one line each. */
-export function explanationText(
-  explanation: Explanation,
-  from: string,
-  to: string,
-  notes: readonly string[] = [],
-): string {
-  const { packet, allowed, sameEndpoint, pending } = explanation;
+export function explanationText(explanation: LocatedExplanation, from: string, to: string): string {
+  const { packet, allowed, sameEndpoint, pending, ends, uplinks } = explanation;
   const port = packet.dstPort === undefined ? '' : ` port ${packet.dstPort}`;
-  const ends = `${named(from, packet.src)} -> ${named(to, packet.dst)}`;
-  const lines = [`${ends}, ${protocolName(packet.protocol)}${port}: ${verdictWord(allowed)}`, ...notes];
+  const way = `${named(from, packet.src)} -> ${named(to, packet.dst)}`;
+  const lines = [
+    `${way}, ${protocolName(packet.protocol)}${port}: ${verdictWord(allowed)}`,
+    ...uplinks.map(uplinkText),
+  ];
   if (sameEndpoint) {
-    const one = from.startsWith('host/') ? 'node' : 'pod';
+    const one = ends.from === 'host' ? 'node' : 'pod';
     lines.push('', `both ends are one ${one}: such packets never leave it, and no policy looks at them`);
     return `${lines.join('\n')}\n`;
   }
@@ -31,22 +30,36 @@ export function explanationText(
   return `${lines.join('\n')}\n`;
 }
 
+/** Which host endpoint was taken for a node's link to the others, and why. */
+function uplinkText({ node, endpoint, why }: Uplink): string {
+  const name = endpoint?.slice(endpoint.indexOf('/') + 1);
+  return `uplink of ${node}: ${name === undefined ? 'no host endpoint' : `host endpoint ${name}`}, as ${why}`;
+}
+
 /** In the order in which the packet meets them. */
-function opinionLines({ egress, ingress, host, gate }: Opinion, from: string, to: string): readonly string[] {
+function opinionLines(explanation: LocatedExplanation, from: string, to: string): readonly string[] {
+  const { egress, ingress, host, gate, ends } = explanation;
   const stages = (direction: string) => host.filter((stage) => stage.direction === direction);
-  const isGated = gate?.reason === 'host-to-workload' || gate?.reason === 'neighbour-discovery';
-  const unasked = (direction: string, end: string, does: string): readonly string[] =>
-    isGated || end.startsWith('host/')
-      ? []
-      : ['', `${direction} of ${end}: it is no pod, so no policy looks at what it ${does}`];
+  const unasked = (direction: string, end: string, does: string): readonly string[] => [
+    '',
+    `${direction} of ${end}: it is no pod, so no policy looks at what it ${does}`,
+  ];
   return [
-    ...(egress ? ['', ...endLines('egress of', egress)] : unasked('egress', from, 'sends')),
+    ...(egress
+      ? ['', ...endLines('egress of', egress)]
+      : ends.from === 'address'
+        ? unasked('egress', from, 'sends')
+        : []),
     ...stages('egress').flatMap(stageLines),
     ...(gate
       ? ['', `node ${gate.node}: ${verdictWord(gate.verdict === 'allow')} by ${gateReasonText(gate.reason)}`]
       : []),
     ...stages('ingress').flatMap(stageLines),
-    ...(ingress ? ['', ...endLines('ingress of', ingress)] : unasked('ingress', to, 'is sent')),
+    ...(ingress
+      ? ['', ...endLines('ingress of', ingress)]
+      : ends.to === 'address'
+        ? unasked('ingress', to, 'is sent')
+        : []),
   ];
 }
 

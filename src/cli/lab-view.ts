@@ -2,7 +2,9 @@
 /** What commands read of a running lab: its Pods, and its policies compiled. */
 import type { Stored } from '../contract/datastore.ts';
 import { type PodView, podView } from '../lab/pod-view.ts';
+import { type LabSpec, uplinkName } from '../lab/spec.ts';
 import { type Cluster, clusterOf } from './evaluators/cluster.ts';
+import type { NodeKnowledge } from './evaluators/cluster-nodes.ts';
 import { openStore, type Place } from './place.ts';
 
 export async function storedResources(place: Place): Promise<readonly Stored[]> {
@@ -10,8 +12,17 @@ export async function storedResources(place: Place): Promise<readonly Stored[]> 
   return (await store.snapshot()).items;
 }
 
-export function compiledCluster(stored: readonly Stored[]): Cluster {
-  return clusterOf(stored.map((item) => item.resource));
+/** @param knowledge - of the nodes that it is about. */
+export function compiledCluster(stored: readonly Stored[], knowledge: NodeKnowledge): Cluster {
+  return clusterOf(
+    stored.map((item) => item.resource),
+    knowledge,
+  );
+}
+
+/** A lab's nodes have addresses that no resource says. */
+export function labKnowledge(spec: LabSpec): NodeKnowledge {
+  return { uplink: uplinkName, nodes: spec.nodes };
 }
 
 /** In order of namespace and name; only those that run. */

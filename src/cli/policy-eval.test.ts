@@ -130,7 +130,11 @@ test('wrong ends, ports and protocols are named', async () => {
   const cases: [string[], number, RegExp][] = [
     [['--from', 'shop/web'], 2, /both --from and --to/],
     [['--from', 'shop/nope', '--to', 'shop/db', '--port', '80'], 3, /no pod shop\/nope/],
-    [['--from', 'web', '--to', 'shop/db', '--port', '80'], 5, /"web", want namespace\/pod or an address/],
+    [
+      ['--from', 'web', '--to', 'shop/db', '--port', '80'],
+      5,
+      /"web", want namespace\/pod, an address or host\/NODE/,
+    ],
     [['--from', 'shop/web', '--to', 'shop/db'], 5, /port: got nothing/],
     [
       ['--from', 'shop/web', '--to', 'shop/db', '--port', '70000'],

@@ -13,10 +13,9 @@ import { hasSysctl, writeSysctl } from '../kernel/sysctl.ts';
 import { familyOf } from '../lib/address.ts';
 import { prefixLength } from '../lib/cidr.ts';
 import type { LabLayout } from './layout.ts';
-import { fabricNetworks, type LabNode, type LabSpec } from './spec.ts';
+import { fabricNetworks, type LabNode, type LabSpec, uplinkName } from './spec.ts';
 
 const bridgeName = 'br0';
-export const uplinkName = 'eth0';
 /** Of `lo` in a fresh namespace. */
 const loopbackIndex = 1;
 

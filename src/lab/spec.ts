@@ -2,9 +2,10 @@
 /** What a lab consists of: the file behind `lab up -f`, and the same with defaults filled in, as the lab's own processes read it. */
 import { LineCounter, parseDocument } from 'yaml';
 import { addressFromNumber, type Family, familyOf, parseAddress } from '../lib/address.ts';
-import type { Address, Cidr } from '../lib/brand.ts';
+import type { Address, Cidr, IfName } from '../lib/brand.ts';
 import { cidrRange, tryParseCidr } from '../lib/cidr.ts';
 import { type Fault, InvalidError } from '../lib/errors.ts';
+import { parseIfName } from '../lib/if-name.ts';
 
 /** A lab as it runs. */
 export interface LabSpec {
@@ -44,6 +45,8 @@ export const fabricNetworks: { readonly [F in Family]: Cidr } = {
   4: '172.30.65.0/24' as Cidr,
   6: 'fd30:65::/64' as Cidr,
 };
+/** Each node's link to that network. */
+export const uplinkName: IfName = parseIfName('eth0');
 const maximumNodes = 200; // each takes one address of the IPv4 fabric
 
 /** @throws {InvalidError} */

@@ -33,10 +33,10 @@ export function register(program: Command, io: Io): void {
     .option('-f, --file <path...>', 'manifests: file, directory or -')
     .option('-R, --recursive', 'also the directories below')
     .option('--skip-unsupported', 'leave out objects of kinds that are not read, and say so')
-    .option('--from <pod>', 'namespace/pod or an address')
-    .option('--to <pod>', 'namespace/pod or an address')
-    .option('--port <number>', 'destination port; for the table 80 if left out')
-    .option('--protocol <name>', 'TCP, UDP, SCTP, ICMP or a number', 'TCP')
+    .option('--from <end>', 'namespace/pod, an address, or host/NODE')
+    .option('--to <end>', 'likewise')
+    .option('--port <port>', 'destination port, or its name at the destination; for the table 80 if left out')
+    .option('--protocol <name>', 'TCP, UDP, SCTP, ICMP or a number; TCP if left out')
     .option('--rules', 'requests hold one compiled endpoint and one packet')
     .addOption(jsonOption());
   evaluating<EvalOptions>(evaluate, io, loadEvaluator, (options) => evalForPeople(options, io));
@@ -74,20 +74,21 @@ async function evalForPeople(options: EvalOptions, io: Io): Promise<void> {
   }
   const { faultText } = await import('../exit.ts');
   for (const fault of cluster.faults) io.note(faultText(fault).replace('error:', 'warning:'));
-  if (options.from !== undefined || options.to !== undefined) return evalOne(cluster.state, options, io);
+  if (options.from !== undefined || options.to !== undefined) return evalOne(cluster, options, io);
   return evalAll(cluster.state, options, io);
 }
 
 type State = import('../../observe/dataplane-state.ts').DataplaneState;
+type Cluster = import('../evaluators/cluster.ts').Cluster;
 
-async function evalOne(state: State, options: EvalOptions, io: Io): Promise<void> {
+async function evalOne(cluster: Cluster, options: EvalOptions, io: Io): Promise<void> {
   const { UsageError } = await import('../../lib/errors.ts');
   const { from, to, port, protocol, output } = options;
   if (from === undefined || to === undefined)
     throw new UsageError('want both --from and --to, or neither for all pairs');
   const { explainBetween } = await import('../evaluators/policy-eval.ts');
   const { explanationText } = await import('../explanation.ts');
-  const explanation = explainBetween(state, { from, to, port, protocol });
+  const explanation = explainBetween(cluster, { from, to, port, protocol });
   io.out(
     output === 'json' ? `${JSON.stringify(explanation, null, 2)}\n` : explanationText(explanation, from, to),
   );

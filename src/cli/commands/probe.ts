@@ -43,12 +43,12 @@ async function probe(options: ProbeOptions, io: Io): Promise<void> {
   const { findPlace, findLab } = await import('../place.ts');
   const { runningPods, storedResources } = await import('../lab-view.ts');
   const { probePairs } = await import('../../lab/pairs.ts');
-  const { layout } = findLab(options, io);
+  const { layout, spec } = findLab(options, io);
   const place = findPlace({ datastore: layout.datastore }, io);
   const stored = await storedResources(place);
   const pods = runningPods(stored);
   const results = await probePairs(layout, pods, await pairOptions(options));
-  const expected = options.againstPolicy ? await expectations(stored, results) : null;
+  const expected = options.againstPolicy ? await expectations(stored, results, spec) : null;
   if (options.output === 'json') io.out(`${JSON.stringify(withExpectations(results, expected), null, 2)}\n`);
   else
     await print(
@@ -90,14 +90,15 @@ async function pairOptions(options: ProbeOptions): Promise<PairOptions> {
 async function expectations(
   stored: readonly import('../../contract/datastore.ts').Stored[],
   results: readonly PairResult[],
+  spec: import('../../lab/spec.ts').LabSpec,
 ): Promise<readonly boolean[]> {
-  const { compiledCluster } = await import('../lab-view.ts');
+  const { compiledCluster, labKnowledge } = await import('../lab-view.ts');
   const { explainBetween } = await import('../evaluators/policy-eval.ts');
-  const { state } = compiledCluster(stored);
+  const cluster = compiledCluster(stored, labKnowledge(spec));
   return results.map(({ from, to, address, port, protocol }) => {
     const ipVersion = address.includes(':') ? 6 : 4;
     const name = protocol === 'ICMP' && ipVersion === 6 ? 'ICMPv6' : protocol;
-    return explainBetween(state, { from, to, port, protocol: name, ipVersion }).allowed;
+    return explainBetween(cluster, { from, to, port, protocol: name, ipVersion }).allowed;
   });
 }
 

@@ -1,35 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * A whole cluster on one imagined node: every Pod is local to it, so one compiled state judges every pair. Built from
- * stored resources, from manifests, or from the short form of `policy eval` requests.
+ * stored resources, from manifests, or from the short form of `policy eval` requests. Where nodes differ, as their own
+ * endpoints and settings do, each is compiled by itself: cluster-nodes.ts.
  */
 import { compileFor } from '../../calc/compile.ts';
 import { tryParseAddress } from '../../lib/address.ts';
-import type { Address, KeyPath } from '../../lib/brand.ts';
-import { type Fault, InvalidError, NotFoundError } from '../../lib/errors.ts';
+import type { KeyPath } from '../../lib/brand.ts';
+import { type Fault, InvalidError } from '../../lib/errors.ts';
 import { builtinUpdates } from '../../model/builtin.ts';
 import { keyOf, keyPath } from '../../model/kinds.ts';
-import type { Resource } from '../../model/types.ts';
+import type { Resource, Update, WorkloadEndpointValue } from '../../model/types.ts';
 import { updatesOf } from '../../model/updates.ts';
 import { validateResource } from '../../model/validate/resource.ts';
 import { DataplaneState } from '../../observe/dataplane-state.ts';
-import type { Party } from '../../observe/explain.ts';
+import { ClusterNodes, imaginedNode, type NodeKnowledge } from './cluster-nodes.ts';
 import { type Fields, fieldsOf, listAt, own, textAt, textMapAt, wrong } from './request.ts';
-
-const imaginedNode = 'everywhere';
 
 export interface Cluster {
   readonly state: DataplaneState;
+  readonly nodes: ClusterNodes;
+  /** The named ports of each endpoint, of workloads and of hosts. */
+  readonly ports: ReadonlyMap<KeyPath, WorkloadEndpointValue['ports']>;
   /** Resources that are invalid and count as absent. */
   readonly faults: readonly Fault[];
 }
 
 /** The later of two resources with one key counts, as with `apply`. */
-export function clusterOf(resources: readonly Resource[]): Cluster {
+export function clusterOf(resources: readonly Resource[], knowledge: NodeKnowledge = {}): Cluster {
   const byPath = new Map(resources.map((resource) => [keyPath(keyOf(resource)) as string, resource]));
   const faults: Fault[] = [];
   const updates = [...byPath.values()].flatMap((resource) => {
-    const converted = updatesOf(keyOf(resource), onImaginedNode(resource));
+    const converted = updatesOf(keyOf(resource), placed(resource));
     faults.push(
       ...converted.faults.map((fault) => ({
         ...fault,
@@ -38,50 +40,30 @@ export function clusterOf(resources: readonly Resource[]): Cluster {
     );
     return converted.updates;
   });
-  return { state: DataplaneState.from(compileFor(imaginedNode, [...builtinUpdates(), ...updates])), faults };
-}
-
-function onImaginedNode(resource: Resource): Resource {
-  if (resource.kind !== 'Pod') return resource;
-  return { ...resource, spec: { ...(resource.spec as object | undefined), nodeName: imaginedNode } };
-}
-
-/** @param text - `namespace/pod`, or an address: a Pod's own address means the Pod. @throws {NotFoundError} {InvalidError} */
-export function partyOf(state: DataplaneState, text: string): Party {
-  const { byName, byAddress } = indexOf(state);
-  const address = tryParseAddress(text);
-  if (address) {
-    const owner = byAddress.get(address);
-    return owner === undefined
-      ? { kind: 'address', address }
-      : { kind: 'endpoint', state, id: owner, address };
-  }
-  const id = byName.get(text);
-  if (id !== undefined) return { kind: 'endpoint', state, id };
-  if (!/^[^/]+\/[^/]+$/.test(text)) throw wrong('from or to', text, 'namespace/pod or an address');
-  throw new NotFoundError(`no pod ${text} with an address`);
-}
-
-interface EndpointIndex {
-  readonly byName: ReadonlyMap<string, KeyPath>;
-  readonly byAddress: ReadonlyMap<Address, KeyPath>;
-}
-
-/** Of states that no longer change: all pairs of a lab are asked for one after the other. */
-const indexes = new WeakMap<DataplaneState, EndpointIndex>();
-
-function indexOf(state: DataplaneState): EndpointIndex {
-  const known = indexes.get(state);
-  if (known) return known;
-  const endpoints = [...state.endpoints];
-  const index = {
-    byName: new Map(endpoints.map(([id, { name }]) => [name, id])),
-    byAddress: new Map(
-      endpoints.flatMap(([id, { addresses }]) => addresses.map((address) => [address, id] as const)),
-    ),
+  const everywhere = [...builtinUpdates(), ...updates.map(onImaginedNode)];
+  return {
+    state: DataplaneState.from(compileFor(imaginedNode, everywhere)),
+    nodes: new ClusterNodes(updates, knowledge),
+    ports: new Map(updates.flatMap(portsIn)),
+    faults,
   };
-  indexes.set(state, index);
-  return index;
+}
+
+/** A Pod that nobody placed is an endpoint all the same: of the imagined node. */
+function placed(resource: Resource): Resource {
+  const spec = resource.spec as { readonly nodeName?: unknown } | undefined;
+  if (resource.kind !== 'Pod' || spec?.nodeName) return resource;
+  return { ...resource, spec: { ...spec, nodeName: imaginedNode } };
+}
+
+function onImaginedNode(update: Update): Update {
+  if (update.kind !== 'WorkloadEndpoint' || !update.value) return update;
+  return { ...update, value: { ...update.value, node: imaginedNode } };
+}
+
+function portsIn(update: Update): [KeyPath, WorkloadEndpointValue['ports']][] {
+  const hasPorts = update.kind === 'WorkloadEndpoint' || update.kind === 'HostEndpoint';
+  return hasPorts && update.value ? [[update.path, update.value.ports]] : [];
 }
 
 /** The short form: `{cluster: {namespaces, pods}, policies}`. @throws {InvalidError} with every fault of every policy. */
@@ -136,7 +118,7 @@ function policiesOf(values: readonly unknown[]): readonly Resource[] {
   const faults: Fault[] = [];
   const resources = values.flatMap((value, i) => {
     const validation = validateResource(value);
-    faults.push(...validation.faults.map((fault) => ({ ...fault, path: `policies[${i}].${fault.path}` })));
+    for (const fault of validation.faults) faults.push({ ...fault, path: `policies[${i}].${fault.path}` });
     return validation.resource ? [validation.resource] : [];
   });
   if (faults.length > 0)
