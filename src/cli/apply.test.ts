@@ -29,6 +29,35 @@ test('apply creates, leaves alone what is the same, and changes what differs', a
   assert.equal(changed, lines('unchanged').replace('sec unchanged', 'sec configured'));
 });
 
+test('a pool that overlaps another is refused by its place, in either order', async () => {
+  using cli = new CliSession();
+  const pool = (name: string, cidr: string) =>
+    `apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: ${name}}\nspec: {cidr: ${cidr}}\n`;
+  cli.write('wide.yaml', pool('wide', '10.0.0.0/8'));
+  const narrow = cli.write('narrow.yaml', pool('narrow', '10.65.0.0/16'));
+  assert.equal(
+    (await cli.run(['apply', '-f', cli.write('other.yaml', pool('other', '10.64.0.0/16'))])).code,
+    0,
+  );
+  const refused = await cli.run(['apply', '-f', cli.write('wide.yaml', pool('wide', '10.0.0.0/8'))]);
+  assert.equal(refused.code, 5);
+  assert.match(
+    refused.notes.join(),
+    /wide\.yaml:1.*ippool.*wide: got 10\.0\.0\.0\/8, want no overlap with .*other/,
+  );
+  assert.equal((await cli.run(['apply', '-f', narrow])).code, 0);
+  assert.equal((await cli.run(['apply', '-f', narrow])).code, 0, 'it does not overlap itself');
+});
+
+test('a tier with a staged policy is not deleted', async () => {
+  using cli = new CliSession();
+  const staged = policy('p', '  tier: sec\n').replace('NetworkPolicy', 'StagedNetworkPolicy');
+  await cli.run(['apply', '-f', cli.write('a.yaml', `${tier('sec', 5)}---\n${staged}`)]);
+  const { code, notes } = await cli.run(['delete', 'tier', 'sec']);
+  assert.equal(code, 4);
+  assert.match(notes.join(), /it has policies: .*stagednetworkpolicy.*web\/p/i);
+});
+
 async function revision(cli: CliSession): Promise<string> {
   await using store = new EmbeddedStore(cli.datastore);
   return (await store.list('Tier')).revision;

@@ -4,6 +4,7 @@ import type { Stored, Write } from '../contract/datastore.ts';
 import { ConflictError, InvalidError, NotFoundError } from '../lib/errors.ts';
 import { textAt } from '../model/json.ts';
 import { keyPath } from '../model/kinds.ts';
+import { isPolicyKind } from '../model/policy-value.ts';
 import type { ResourceKey } from '../model/types.ts';
 import { untilNodesEnforce, type WaitOptions, waitingTime } from './enforcement.ts';
 import type { Io } from './io.ts';
@@ -73,9 +74,7 @@ function rank({ key }: Stored): number {
 function refuseUsedTier(tier: ResourceKey, stored: readonly Stored[], doomed: ReadonlySet<Stored>): void {
   const users = stored.filter(
     (item) =>
-      (item.key.kind === 'NetworkPolicy' || item.key.kind === 'GlobalNetworkPolicy') &&
-      textAt(item.resource, 'spec', 'tier') === tier.name &&
-      !doomed.has(item),
+      isPolicyKind(item.key.kind) && textAt(item.resource, 'spec', 'tier') === tier.name && !doomed.has(item),
   );
   if (users.length === 0) return;
   throw new ConflictError(

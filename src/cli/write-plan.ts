@@ -13,10 +13,12 @@ import { memberAt, textAt } from '../model/json.ts';
 import { keyOf, keyPath } from '../model/kinds.ts';
 import { convertedPolicyPrefix } from '../model/kubernetes/network-policy.ts';
 import { readOrigin } from '../model/origin.ts';
+import { isPolicyKind } from '../model/policy-value.ts';
 import { originAnnotation, type Resource, type ResourceKey } from '../model/types.ts';
 import { validateResource } from '../model/validate/resource.ts';
 import { stdinName } from './io.ts';
 import { objectName } from './object-name.ts';
+import { refuseOverlaps } from './pool-overlap.ts';
 
 export type WriteVerb = 'apply' | 'create' | 'replace';
 
@@ -51,13 +53,12 @@ export function planWrites(
   const planned = inOrder(wanted).map((item) =>
     planOne(verb, item, byPath.get(keyPath(keyOf(item.resource)))),
   );
-  refuseChanges(
-    planned.flatMap(({ write }) => (write ? [write] : [])),
-    byPath,
-  );
+  const writes = planned.flatMap(({ write }) => (write ? [write] : []));
+  refuseChanges(writes, byPath);
+  refuseOverlaps(writes, byPath);
   return {
     rows: planned.map(({ row }) => row),
-    writes: planned.flatMap(({ write }) => (write ? [write] : [])),
+    writes,
     notices: [...notices, ...missingTiers(wanted, byPath)],
   };
 }
@@ -180,7 +181,7 @@ function missingTiers(wanted: readonly Wanted[], stored: ReadonlyMap<string, Sto
   );
   return wanted.flatMap(({ resource }) => {
     const { kind } = keyOf(resource);
-    if (kind !== 'NetworkPolicy' && kind !== 'GlobalNetworkPolicy') return [];
+    if (!isPolicyKind(kind) || kind === 'ClusterNetworkPolicy') return []; // its tiers are built in
     const name = textAt(resource, 'spec', 'tier');
     if (
       name === '' ||
