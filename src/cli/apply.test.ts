@@ -49,6 +49,16 @@ test('a pool that overlaps another is refused by its place, in either order', as
   assert.equal((await cli.run(['apply', '-f', narrow])).code, 0, 'it does not overlap itself');
 });
 
+test('a host endpoint of a node that does not exist is noted', async () => {
+  using cli = new CliSession();
+  const node = 'apiVersion: v1\nkind: Node\nmetadata: {name: n1}\n';
+  const endpoint = (of: string) =>
+    `apiVersion: projectcalico.org/v3\nkind: HostEndpoint\nmetadata: {name: h}\nspec: {node: ${of}, interfaceName: eth0}\n`;
+  const applied = await cli.run(['apply', '-f', cli.write('a.yaml', `${node}---\n${endpoint('n2')}`)]);
+  assert.match(applied.notes.join(), /hostendpoint.*h: node n2 does not exist/);
+  assert.deepEqual((await cli.run(['apply', '-f', cli.write('b.yaml', endpoint('n1'))])).notes, []);
+});
+
 test('a tier with a staged policy is not deleted', async () => {
   using cli = new CliSession();
   const staged = policy('p', '  tier: sec\n').replace('NetworkPolicy', 'StagedNetworkPolicy');

@@ -59,7 +59,7 @@ export function planWrites(
   return {
     rows: planned.map(({ row }) => row),
     writes,
-    notices: [...notices, ...missingTiers(wanted, byPath)],
+    notices: [...notices, ...missingTiers(wanted, byPath), ...missingNodes(wanted, byPath)],
   };
 }
 
@@ -193,6 +193,23 @@ function missingTiers(wanted: readonly Wanted[], stored: ReadonlyMap<string, Sto
     return [
       `${objectName(resource)}: tier ${name} does not exist; the policy is enforced after all tiers until it does`,
     ];
+  });
+}
+
+/** Where nobody stores nodes, none can be missed. */
+function missingNodes(wanted: readonly Wanted[], stored: ReadonlyMap<string, Stored>): readonly string[] {
+  const isNode = (kind: string) => kind === 'Node' || kind === 'CalicoNode';
+  const known = new Set([
+    ...[...stored.values()].filter(({ key }) => isNode(key.kind)).map(({ key }) => key.name),
+    ...wanted
+      .filter(({ resource }) => resource.kind === 'Node')
+      .map(({ resource }) => resource.metadata.name),
+  ]);
+  if (known.size === 0) return [];
+  return wanted.flatMap(({ resource }) => {
+    const node = textAt(resource, 'spec', 'node');
+    if (keyOf(resource).kind !== 'HostEndpoint' || known.has(node)) return [];
+    return [`${objectName(resource)}: node ${node} does not exist; it is in force nowhere until it does`];
   });
 }
 

@@ -135,7 +135,7 @@ export function hostPlaceSteps(
     others === null ? [] : [rule(notOfWorkloads(side, interfacePrefix), { kind: 'goto', chain: others })];
   return [
     ...skipped(place),
-    ...neighbourDiscovery(family, []),
+    ...(hostPlaces[place].stage === 'forward' ? [] : neighbourDiscovery(family, [])),
     rule([], { kind: 'dispatch', side, map }),
     ...rest,
   ];

@@ -95,6 +95,7 @@ export function staticChains(
       name: allowedChain.egress,
       steps: [ifToHost(), to, unknown('dst'), rule([], { kind: 'accept' })],
     },
+    ...neighbourChains(family),
     { name: 'x-to-host', steps: [hostVerdict(options.config.endpointToHost)] },
   ];
 }
@@ -136,16 +137,21 @@ function encapsulated({ vxlanPort, vxlanFromWorkloads, ipipFromWorkloads }: Data
   ];
 }
 
-/** @param where - which packets; empty: all. */
+const neighbourChain = 'x-neighbour';
+
+/** Of packets that end or start at the node; routers never pass them on. @param where - which packets; empty: all. */
 export function neighbourDiscovery(family: Family, where: readonly Match[]): readonly ChainRule[] {
   if (family === 4) return [];
-  return alwaysAllowedIcmp6.map((type) =>
-    rule(
-      [...where, { kind: 'protocol', protocol: protocolNumbers.ICMPv6 }, { kind: 'icmp-type', type }],
-      { kind: 'accept' },
-      'neighbour discovery',
-    ),
+  const match: Match[] = [...where, { kind: 'protocol', protocol: protocolNumbers.ICMPv6 }];
+  return [rule(match, { kind: 'jump', chain: neighbourChain })];
+}
+
+function neighbourChains(family: Family): readonly Chain[] {
+  if (family === 4) return [];
+  const steps = alwaysAllowedIcmp6.map((type) =>
+    rule([{ kind: 'icmp-type', type }], { kind: 'accept' }, 'neighbour discovery'),
   );
+  return [{ name: neighbourChain, steps }];
 }
 
 function fromWorkload(options: StaticOptions): readonly Match[] {
