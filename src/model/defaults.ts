@@ -43,9 +43,10 @@ function derivedDefaults(kind: ResourceKind, resource: JsonObject): JsonObject {
   switch (kind) {
     case 'NetworkPolicy':
     case 'GlobalNetworkPolicy':
-    case 'StagedNetworkPolicy':
-    case 'StagedGlobalNetworkPolicy':
       return policyDefaults(resource);
+    case 'StagedNetworkPolicy':
+    case 'StagedGlobalNetworkPolicy': // the schema's default does not reach a spec that is not written
+      return policyDefaults(withSpec(resource, (spec) => ({ stagedAction: 'Set', ...spec })));
     case 'KubernetesNetworkPolicy':
       return withSpec(resource, (spec) => ({ ...spec, policyTypes: kubernetesTypes(spec) }));
     case 'StagedKubernetesNetworkPolicy':

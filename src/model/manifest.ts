@@ -47,6 +47,8 @@ export interface ManifestReading extends ValidateOptions {
 
 /** Lists in lists: kubectl reads them too. */
 const maxListDepth = 8;
+/** The YAML library quotes a tag whole. */
+const maxProblemLength = 200;
 
 /** @param file - as faults and origins name it. */
 export function readManifest(file: string, text: string, options: ManifestReading = {}): Manifest {
@@ -84,13 +86,13 @@ class ManifestReader implements Manifest {
       ...document.warnings.filter(({ code }) => code !== 'BAD_DIRECTIVE'),
     ];
     for (const problem of problems) {
-      const message = problem.message.split('\n')[0] ?? '';
+      const message = problem.message.split('\n')[0]?.slice(0, maxProblemLength) ?? '';
       this.faults.push(this.#source.fault('', message, problem.pos[0]));
     }
     if (problems.length > 0) return;
     const tree = new TreeReader(this.#source);
     const value = tree.read(document.contents);
-    this.faults.push(...tree.faults);
+    for (const fault of tree.faults) this.faults.push(fault);
     if (tree.faults.length > 0 || value === null || value === undefined) return;
     this.#item(tree, { value, spot: { key: null, value: document.contents } }, 0);
   }

@@ -38,7 +38,7 @@ export interface Converted {
 export function updatesOf(key: ResourceKey, resource: Resource | null): Converted {
   const builtin = builtinUpdate(key);
   if (builtin) return { updates: [builtin], faults: [] };
-  if (!resource) return absent(key, []);
+  if (resource === null) return absent(key, []);
   const { resource: valid, faults } = readStored(key, resource);
   if (!valid) return absent(key, faults);
   if (keyPath(keyOf(valid)) !== keyPath(key)) {

@@ -47,11 +47,10 @@ export function classify(
   const chains: Chain[] = [];
   for (const run of runsOf(items)) {
     const cut = cutRun([...scope, String(steps.length)], run.narrow);
-    steps.push(
-      ...(cut?.steps ?? mergeSets(run.narrow.flatMap((item) => item.steps))),
-      ...mergeSets(run.wide.flatMap((item) => item.steps)),
-    );
-    chains.push(...(cut?.chains ?? []));
+    const narrow = cut?.steps ?? mergeSets(run.narrow.flatMap((item) => item.steps));
+    const wide = mergeSets(run.wide.flatMap((item) => item.steps));
+    for (const step of [...narrow, ...wide]) steps.push(step);
+    for (const chain of cut?.chains ?? []) chains.push(chain);
   }
   return { steps, chains };
 }

@@ -150,7 +150,7 @@ function joinFootprints(footprints: readonly Footprint[]): Footprint {
   const joined: { protocol: number; ports: { first: number; last: number } }[] = [];
   for (const footprint of footprints) {
     if (footprint === 'any') return 'any';
-    joined.push(...footprint);
+    for (const part of footprint) joined.push(part);
   }
   return joined;
 }

@@ -18,7 +18,7 @@ export function compileRequest(request: unknown): CompiledNode {
   const faults: Fault[] = [];
   const resources = listAt(fields, 'resources').flatMap((value, i) => {
     const validation = validateResource(value);
-    faults.push(...validation.faults.map((fault) => ({ ...fault, path: `resources[${i}].${fault.path}` })));
+    for (const fault of validation.faults) faults.push({ ...fault, path: `resources[${i}].${fault.path}` });
     return validation.resource ? [validation.resource] : [];
   });
   if (faults.length > 0)

@@ -70,12 +70,12 @@ function elementText(element: Element): string {
 
 /** Interface names are quoted, for nft would read some of them as numbers or keywords. */
 function keyText(key: string): string {
-  return /^[a-zA-Z]/.test(key) && !key.includes(':') ? JSON.stringify(key) : key;
+  return /^[a-zA-Z]/.test(key) && !key.includes(':') ? quoted(key) : key;
 }
 
 export function ruleText(rule: NftRule, family: TableFamily): string {
   const statements = rule.statements.map((statement) => statementText(statement, family));
-  return [...statements, ...(rule.comment ? [`comment ${JSON.stringify(rule.comment)}`] : [])].join(' ');
+  return [...statements, ...(rule.comment ? [`comment ${quoted(cutComment(rule.comment))}`] : [])].join(' ');
 }
 
 function statementText(statement: Statement, family: TableFamily): string {
@@ -86,7 +86,7 @@ function statementText(statement: Statement, family: TableFamily): string {
     case 'range':
       return `${fieldText(statement.field, family)} ${not}${statement.first}-${statement.last}`;
     case 'prefix':
-      return `${statement.field} ${not}${JSON.stringify(`${statement.prefix}*`)}`;
+      return `${statement.field} ${not}${quoted(`${statement.prefix}*`)}`;
     case 'cidr':
       return `${fieldText(statement.field, family)} ${not}${statement.cidr}`;
     case 'lookup':
@@ -104,7 +104,7 @@ function statementText(statement: Statement, family: TableFamily): string {
     case 'notrack':
       return 'notrack';
     case 'log':
-      return `log prefix ${JSON.stringify(statement.prefix)}`;
+      return `log prefix ${quoted(statement.prefix)}`;
     case 'verdict':
       return verdictText(statement.verdict);
     default:
@@ -113,7 +113,7 @@ function statementText(statement: Statement, family: TableFamily): string {
 }
 
 function valueText(field: Field, value: string): string {
-  return field === 'iifname' || field === 'oifname' ? JSON.stringify(value) : value;
+  return field === 'iifname' || field === 'oifname' ? quoted(value) : value;
 }
 
 function fieldsText(fields: readonly Field[], family: TableFamily): string {
@@ -139,6 +139,21 @@ function fieldText(field: Field, family: TableFamily): string {
     default:
       return assertNever(field);
   }
+}
+
+/** nft's strings know no escapes: what would end one, or is no print, stands as a question mark. */
+function quoted(text: string): string {
+  return `"${text.replace(/["\\\p{Cc}]/gu, '?')}"`;
+}
+
+/** NFTNL_UDATA_COMMENT_MAXLEN, with its NUL. */
+const maxCommentBytes = 128;
+
+/** As nft takes it: cut at a character, never inside one. */
+export function cutComment(comment: string): string {
+  const bytes = new TextEncoder().encode(comment);
+  if (bytes.length < maxCommentBytes) return comment;
+  return new TextDecoder().decode(bytes.slice(0, maxCommentBytes - 1), { stream: true });
 }
 
 function hex(value: number): string {

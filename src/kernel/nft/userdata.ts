@@ -9,12 +9,10 @@
 import { createHash } from 'node:crypto';
 import type { Family } from '../../lib/address.ts';
 import type { NftRule } from './model.ts';
-import { ruleText } from './text.ts';
+import { cutComment, ruleText } from './text.ts';
 
 const typeComment = 0; // NFTNL_UDATA_RULE_COMMENT
 const typeFingerprint = 0x4d;
-/** NFTNL_UDATA_COMMENT_MAXLEN, with its NUL. */
-const maxCommentBytes = 128;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -24,16 +22,9 @@ export function fingerprint(rule: NftRule, family: Family): string {
 }
 
 export function ruleUserdata(rule: NftRule, family: Family): Uint8Array {
-  const comment = rule.comment === undefined ? [] : tlv(typeComment, commentBytes(rule.comment));
+  const comment =
+    rule.comment === undefined ? [] : tlv(typeComment, encoder.encode(`${cutComment(rule.comment)}\0`));
   return Uint8Array.from([...comment, ...tlv(typeFingerprint, encoder.encode(fingerprint(rule, family)))]);
-}
-
-/** Cut at a character, never inside one, or nft shows rubbish. */
-function commentBytes(comment: string): Uint8Array {
-  const bytes = encoder.encode(comment);
-  if (bytes.length < maxCommentBytes) return Uint8Array.from([...bytes, 0]);
-  const kept = decoder.decode(bytes.slice(0, maxCommentBytes - 1), { stream: true });
-  return encoder.encode(`${kept}\0`);
 }
 
 function tlv(type: number, value: Uint8Array): number[] {

@@ -16,6 +16,9 @@ export interface Member {
   readonly value: Node | null;
 }
 
+/** Of what was written, in messages. */
+const shownLength = 80;
+
 /** Ends the reading of a document whose fault was told. */
 class Abandoned extends Error {}
 
@@ -25,6 +28,8 @@ export class TreeReader {
   readonly #anchors = new Map<string, Node>();
   readonly #targets = new Map<Alias, Node>();
   readonly #members = new Map<YAMLMap, Map<string, Member>>();
+  /** What an alias leads to again is told once. */
+  readonly #told = new Set<Node | null>();
   #values = 0;
 
   constructor(source: Source) {
@@ -68,7 +73,7 @@ export class TreeReader {
 
   #target(alias: Alias): Node | null {
     const target = this.#targets.get(alias) ?? this.#anchors.get(alias.source);
-    if (!target) this.#fault(alias, `alias *${alias.source} has no anchor before it`);
+    if (!target) this.#fault(alias, `alias *${alias.source.slice(0, shownLength)} has no anchor before it`);
     else this.#targets.set(alias, target);
     return target ?? null;
   }
@@ -90,7 +95,8 @@ export class TreeReader {
       }
       const name = this.#key(key, depth);
       if (name === null) continue;
-      if (own.has(name)) this.#fault(key, `key ${JSON.stringify(name)} is written twice, want it once`);
+      if (own.has(name))
+        this.#fault(key, `key ${JSON.stringify(name.slice(0, shownLength))} is written twice, want it once`);
       own.set(name, { key, value });
       entries.set(name, this.#value(value, depth + 1));
     }
@@ -136,6 +142,8 @@ export class TreeReader {
   }
 
   #fault(node: Node | null, message: string): void {
+    if (this.#told.has(node)) return;
+    this.#told.add(node);
     this.faults.push(this.#source.fault('', message, startOf(node)));
   }
 }
