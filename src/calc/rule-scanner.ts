@@ -72,6 +72,7 @@ export class RuleScanner implements CalcNode {
   onChange(): void {}
 
   *flush(): Work {
+    this.#selectors.forget(); // those who have rules to be scanned flush before
     for (const id of this.#idle) {
       if (!this.#useCounts.has(id)) this.#members.deleteSet(id);
       yield;

@@ -63,20 +63,20 @@ class CompiledSelector implements LabelSelector {
   }
 }
 
-/** So many texts are remembered: no node's active rules ask for more, and forgetting costs time alone. */
-const maxRemembered = 10_000;
-
-/** Rules repeat selectors: a text is parsed, and its id hashed, once. */
+/** Rules repeat selectors: a text is parsed, and its id hashed, once between two calls of `forget`. */
 export class SelectorTexts {
   readonly #compiled = new Map<string, LabelSelector | null>();
 
   compile(text: string): LabelSelector | null {
     const known = this.#compiled.get(text);
     if (known !== undefined) return known;
-    if (this.#compiled.size >= maxRemembered) this.#compiled.clear();
     const fresh = tryCompileSelector(text);
     this.#compiled.set(text, fresh);
     return fresh;
+  }
+
+  forget(): void {
+    this.#compiled.clear();
   }
 }
 
