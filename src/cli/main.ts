@@ -27,6 +27,7 @@ import { register as probe } from './commands/probe.ts';
 import { register as replace } from './commands/replace.ts';
 import { register as selector } from './commands/selector.ts';
 import { register as status } from './commands/status.ts';
+import { register as test } from './commands/test.ts';
 import { register as validate } from './commands/validate.ts';
 import { errorText, exitCodeOf, exitCodes } from './exit.ts';
 import { type Io, processIo } from './io.ts';
@@ -46,6 +47,7 @@ const commands: readonly Register[] = [
   status,
   probe,
   explain,
+  test,
   policy,
   selector,
   config,

@@ -59,8 +59,21 @@ export class JsonReader {
     return fields;
   }
 
+  /** Fields that nobody reads are slips of the pen. */
+  refuseOthers(from: JsonRecord, path: string, known: readonly string[]): void {
+    for (const key of Object.keys(from)) {
+      if (known.includes(key)) continue;
+      const message = `unknown field ${JSON.stringify(key)}, want one of ${known.join(', ')}`;
+      this.#faults.push({ path: path === '' ? key : `${path}.${key}`, message });
+    }
+  }
+
   fault(path: string, value: unknown, want: string): void {
     this.#faults.push({ path, message: `got ${JSON.stringify(value) ?? 'nothing'}, want ${want}` });
+  }
+
+  get faults(): readonly Fault[] {
+    return this.#faults;
   }
 
   /** @throws {InvalidError} when any fault was found. */
