@@ -12,11 +12,12 @@ import { UnsupportedError } from '../../lib/errors.ts';
 import { protocolName } from '../../lib/protocol.ts';
 import { calicoVersion, keyOf } from '../kinds.ts';
 import type { Resource } from '../types.ts';
+import { convertClusterNetworkPolicy } from './cluster-network-policy.ts';
 import { convertNetworkPolicy } from './network-policy.ts';
 import { podEndpoint } from './pod.ts';
 import { namespaceProfile, serviceAccountProfile } from './profiles.ts';
 
-/** @throws {UnsupportedError} for a Node, and for a Pod that has no endpoint. */
+/** @throws {UnsupportedError} for what has no v3 form, and for a Pod that has no endpoint. */
 export function convertKubernetes(resource: Resource): Resource {
   switch (keyOf(resource).kind) {
     case 'Namespace':
@@ -27,8 +28,14 @@ export function convertKubernetes(resource: Resource): Resource {
       return podResource(resource);
     case 'KubernetesNetworkPolicy':
       return convertNetworkPolicy(resource);
+    case 'ClusterNetworkPolicy':
+      return convertClusterNetworkPolicy(resource);
     case 'Node':
-      throw new UnsupportedError(`cannot convert Node ${resource.metadata.name}: v3 has no kind for it`);
+    case 'Service':
+    case 'EndpointSlice':
+      throw new UnsupportedError(
+        `cannot convert ${resource.kind} ${resource.metadata.name}: Calico reads it as it is`,
+      );
     default:
       return resource;
   }
