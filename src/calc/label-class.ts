@@ -1,54 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { HostEndpointValue, NetworkSetValue, WorkloadEndpointValue } from '../model/types.ts';
+import type { AskedLabel, AskedValue } from './asked-label.ts';
+import type { LabelKeys } from './label-keys.ts';
 import type { SelectorEntry } from './selector-index.ts';
 import { SmallSet } from './small-set.ts';
 
 export type Labels = { readonly [key: string]: string };
-
-/** A label that some selector asks about. Of all others neither values nor items are kept by label. */
-export class AskedLabel {
-  readonly name: string;
-  readonly values: Map<string, AskedValue> = new Map();
-  /** Filed here because they match only what has the label. */
-  readonly selectors: SmallSet<SelectorEntry> = new SmallSet();
-  /** How many selectors ask. */
-  askers = 0;
-  /** The classes that have it. */
-  classCount = 0;
-
-  constructor(name: string) {
-    this.name = name;
-  }
-
-  valueOf(text: string): AskedValue {
-    const known = this.values.get(text);
-    if (known) return known;
-    const fresh = new AskedValue(this, text);
-    this.values.set(text, fresh);
-    return fresh;
-  }
-}
-
-export class AskedValue {
-  readonly label: AskedLabel;
-  readonly text: string;
-  /** Filed here because they match only what has this value, or one of a few. */
-  readonly selectors: SmallSet<SelectorEntry> = new SmallSet();
-  /** The classes at which it is added; those below have it too. */
-  readonly heads: SmallSet<LabelClass> = new SmallSet();
-  /** The classes at and below its heads. */
-  classCount = 0;
-
-  constructor(label: AskedLabel, text: string) {
-    this.label = label;
-    this.text = text;
-  }
-
-  /** Undone by the next `valueOf`. */
-  forgetIfUnused(): void {
-    if (this.heads.size === 0 && this.selectors.size === 0) this.label.values.delete(this.text);
-  }
-}
 
 /** What has labels of its own and inherits those of profiles. */
 export type Labelled = WorkloadEndpointValue | HostEndpointValue | NetworkSetValue;
@@ -115,14 +72,17 @@ export class LabelClass {
 
   /** Takes it out of the tree, and its parents too, as far up as they hold nothing. */
   dropIfEmpty(): void {
-    const { parent, value } = this;
-    if (!parent || !value || this.items.length > 0 || this.#children) return;
-    this.#count(-1);
-    value.heads.delete(this);
-    value.forgetIfUnused();
-    const siblings = parent.#children;
-    if (siblings?.delete(value) && siblings.size === 0) parent.#children = null;
-    parent.dropIfEmpty();
+    for (let at: LabelClass = this; at.parent && at.value && at.#isEmpty(); at = at.parent) {
+      at.#count(-1);
+      at.value.heads.delete(at);
+      at.value.forgetIfUnused();
+      const siblings = at.parent.#children;
+      if (siblings?.delete(at.value) && siblings.size === 0) at.parent.#children = null;
+    }
+  }
+
+  #isEmpty(): boolean {
+    return this.items.length === 0 && !this.#children;
   }
 
   #count(change: 1 | -1): void {
@@ -131,45 +91,6 @@ export class LabelClass {
       at.value.classCount += change;
       at.value.label.classCount += change;
     }
-  }
-}
-
-/** The label names of items, in the order in which they were written; a path of names from the root. */
-export class LabelKeys {
-  readonly parent: LabelKeys | null;
-  readonly names: readonly string[];
-  /** Of its names, those that are asked about, first the one that was first; the tree has their values in this order. */
-  asked: readonly AskedLabel[] = [];
-  readonly root: LabelClass = new LabelClass(null, null);
-  itemCount = 0;
-  readonly #next = new Map<string, LabelKeys>();
-
-  constructor(parent: LabelKeys | null, names: readonly string[]) {
-    this.parent = parent;
-    this.names = names;
-  }
-
-  next(name: string): LabelKeys | undefined {
-    return this.#next.get(name);
-  }
-
-  extend(name: string): LabelKeys {
-    const fresh = new LabelKeys(this, [...this.names, name]);
-    this.#next.set(name, fresh);
-    return fresh;
-  }
-
-  /** @returns every path below and itself. */
-  *all(): Generator<LabelKeys> {
-    yield this;
-    for (const keys of this.#next.values()) yield* keys.all();
-  }
-
-  dropIfEmpty(): void {
-    const { parent } = this;
-    if (!parent || this.itemCount > 0 || this.#next.size > 0) return;
-    parent.#next.delete(this.names.at(-1) ?? '');
-    parent.dropIfEmpty();
   }
 }
 

@@ -212,6 +212,25 @@ test('neither a new endpoint meets all selectors, nor a new selector all endpoin
   assert.equal(evaluated, 0, 'labels already known are not compared again');
 });
 
+test('an item with 50,000 labels comes, is asked about, and goes', () => {
+  const index = new LabelIndex();
+  const labels = Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`l${i}`, 'x']));
+  const matched = new Set<string>();
+  const listener: MatchListener = {
+    onClassMatch: () => {},
+    onClassUnmatch: () => {},
+    onMatch: (item) => assert.ok(matched.add(item)),
+    onUnmatch: (item) => assert.ok(matched.delete(item)),
+    onChange: () => {},
+  };
+  index.setItem('many', { nets: [], labels, profiles: [] });
+  index.setItem('few', { nets: [], labels: { l0: 'x', l49999: 'x' }, profiles: [] });
+  finish(index.addSelector(compiled('l49999 == "x" && has(l25000)'), listener));
+  assert.deepEqual([...matched], ['many']);
+  index.deleteItem('many');
+  assert.deepEqual([...matched], []);
+});
+
 function compiled(text: string): LabelSelector {
   const selector = tryCompileSelector(text);
   assert.ok(selector, text);

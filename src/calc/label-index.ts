@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import {
-  AskedLabel,
-  type Item,
-  type LabelClass,
-  LabelKeys,
-  type Labelled,
-  type Labels,
-  type Lineage,
-} from './label-class.ts';
+import { AskedLabel } from './asked-label.ts';
+import type { Item, LabelClass, Labelled, Labels, Lineage } from './label-class.ts';
+import { LabelKeys } from './label-keys.ts';
 import { Multimap } from './multimap.ts';
 import { stepsPerYield, type Work } from './node.ts';
 import { type MatchListener, type SelectorEntry, SelectorIndex } from './selector-index.ts';
@@ -26,7 +20,7 @@ const maxIdleLabels = 16;
 export class LabelIndex {
   readonly #labels = new Map<string, AskedLabel>();
   readonly #items = new Map<string, Item>();
-  readonly #keys = new LabelKeys(null, []);
+  readonly #keys = new LabelKeys(null, '');
   readonly #profiles = new Map<string, Labels>();
   readonly #lineages = new Map<string, Lineage>();
   readonly #lineagesByProfile = new Multimap<string, Lineage>();
@@ -210,7 +204,7 @@ export class LabelIndex {
       label.askers++;
       if (known) continue;
       this.#labels.set(name, label);
-      for (const keys of this.#keys.all()) if (keys.names.includes(name)) yield* this.#addLeaves(keys, label);
+      for (const keys of this.#keys.having(name)) yield* this.#addLeaves(keys, label);
       yield* this.#inheritEach(new Set([name]));
     }
   }
@@ -238,16 +232,16 @@ export class LabelIndex {
   }
 
   *#forgetIdle(): Work {
-    const idle = [...this.#labels.values()].filter(({ askers }) => askers === 0);
+    const idle = new Set([...this.#labels.values()].filter(({ askers }) => askers === 0));
     for (const { name } of idle) this.#labels.delete(name);
     this.#idleLabels = 0;
     for (const keys of this.#keys.all()) {
-      if (!keys.asked.some((label) => idle.includes(label))) continue;
-      keys.asked = keys.asked.filter((label) => !idle.includes(label));
+      if (!keys.asked.some((label) => idle.has(label))) continue;
+      keys.asked = keys.asked.filter((label) => !idle.has(label));
       const items = [...keys.root.populated()].flatMap((labelClass) => labelClass.items);
       yield* this.#settleAll(items);
     }
-    yield* this.#inheritEach(new Set(idle.map(({ name }) => name)));
+    yield* this.#inheritEach(new Set([...idle].map(({ name }) => name)));
   }
 
   /** Those lineages that inherit one of these labels. */

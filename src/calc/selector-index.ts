@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { AskedLabel, LabelClass, Labelled } from './label-class.ts';
+import type { AskedLabel } from './asked-label.ts';
+import type { LabelClass, Labelled } from './label-class.ts';
 import type { LabelSelector, Restriction } from './selectors.ts';
 import { SmallSet } from './small-set.ts';
 
