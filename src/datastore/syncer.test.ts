@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Datastore, Stored } from '../contract/datastore.ts';
+import type { Revision } from '../lib/brand.ts';
+import { UnavailableError } from '../lib/errors.ts';
+import { StoreSyncer } from './syncer.ts';
+
+const revision = '7' as Revision;
+
+function namespaces(count: number): Stored[] {
+  return Array.from({ length: count }, (_, i) => {
+    const name = `ns-${i}`;
+    const resource = { apiVersion: 'v1', kind: 'Namespace', metadata: { name } };
+    return { key: { kind: 'Namespace', name }, resource, revision } as const;
+  });
+}
+
+/** Holds these and then nothing happens; everything but reading is unavailable. */
+function storeOf(items: readonly Stored[]): Datastore {
+  const refuse = async (): Promise<never> => {
+    throw new UnavailableError('this store is only read');
+  };
+  return {
+    get: refuse,
+    list: refuse,
+    create: refuse,
+    update: refuse,
+    delete: refuse,
+    writeAll: refuse,
+    snapshot: async () => ({ items, revision }),
+    watch: async function* (_from, signal) {
+      yield [{ type: 'bookmark', revision }];
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    },
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+test('a large snapshot leaves others their turns, and is whole before in-sync', async () => {
+  const stop = new AbortController();
+  const told: number[] = [];
+  let turns = 0;
+  const count = () => {
+    turns++;
+    if (!stop.signal.aborted) setImmediate(count);
+  };
+  setImmediate(count);
+  const turnsAt: number[] = [];
+  await new StoreSyncer(storeOf(namespaces(1000))).run(
+    {
+      onUpdates: (updates) => {
+        told.push(updates.length);
+        turnsAt.push(turns);
+      },
+      onStatus: (status) => {
+        if (status === 'in-sync') stop.abort();
+      },
+    },
+    stop.signal,
+  );
+  assert.equal(
+    told.slice(1).reduce((sum, length) => sum + length, 0),
+    1000,
+  );
+  assert.ok(new Set(turnsAt).size >= 8, `told in turns ${turnsAt}`);
+});
