@@ -31,6 +31,7 @@ function storeOf(items: readonly Stored[]): Datastore {
     snapshot: async () => ({ items, revision }),
     watch: async function* (_from, signal) {
       yield [{ type: 'bookmark', revision }];
+      if (signal.aborted) return;
       await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
     },
     [Symbol.asyncDispose]: async () => {},
