@@ -20,18 +20,26 @@ export interface AddressedPods {
   readonly imagined: number;
 }
 
-/** What their authors chose for them comes first. In order of the resources, so that the same text has the same addresses. */
-export function addressedPods(resources: readonly Resource[]): AddressedPods {
-  let imagined = 0;
+/**
+ * What their authors chose for them comes first. In order of the resources, so that the same text has the same addresses.
+ *
+ * @param given - by Pod: those of an earlier call are kept, so that two states of one cluster agree. Added to.
+ */
+export function addressedPods(
+  resources: readonly Resource[],
+  given: Map<string, readonly Address[]> = new Map(),
+): AddressedPods {
   const addressed = resources.map((resource) => {
     if (resource.apiVersion !== 'v1' || resource.kind !== 'Pod' || podAddresses(resource).length > 0)
       return resource;
-    const { wanted } = podView(resource);
+    const { wanted, namespace, name } = podView(resource);
     if (wanted.length > 0) return withAddresses(resource, wanted);
-    imagined++;
-    return withAddresses(resource, [imaginedAddress(4, imagined), imaginedAddress(6, imagined)]);
+    const next = given.size + 1;
+    const known = given.get(`${namespace}/${name}`) ?? [imaginedAddress(4, next), imaginedAddress(6, next)];
+    given.set(`${namespace}/${name}`, known);
+    return withAddresses(resource, known);
   });
-  return { resources: addressed, imagined };
+  return { resources: addressed, imagined: given.size };
 }
 
 function imaginedAddress(family: Family, host: number): Address {

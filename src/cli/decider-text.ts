@@ -14,7 +14,7 @@ export function decidedByText(by: DecidedBy): string {
     case 'rule':
       return `${by.policy} rule ${by.rule}${originText(by.origin)}`;
     case 'end-of-tier':
-      return `the end of tier ${by.tier}`;
+      return `the end of tier ${by.tier}, after ${policiesText(by.policies)}`;
     case 'profile-rule':
       return `profile ${by.profile} rule ${by.rule}${originText(by.origin)}`;
     case 'missing-profile':
@@ -28,6 +28,15 @@ export function decidedByText(by: DecidedBy): string {
     default:
       return assertNever(by);
   }
+}
+
+/** Policies of a list that are named. */
+const shownPolicies = 2;
+
+function policiesText(policies: readonly string[]): string {
+  const rest = policies.length - shownPolicies;
+  if (rest <= 1) return policies.join(', ');
+  return `${policies.slice(0, shownPolicies).join(', ')} and ${rest} more`;
 }
 
 export function originText(origin: { readonly file: string; readonly line: number } | undefined): string {

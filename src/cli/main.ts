@@ -19,6 +19,7 @@ import { register as config } from './commands/config.ts';
 import { register as convert } from './commands/convert.ts';
 import { register as create } from './commands/create.ts';
 import { register as remove } from './commands/delete.ts';
+import { register as diff } from './commands/diff.ts';
 import { register as explain } from './commands/explain.ts';
 import { register as get } from './commands/get.ts';
 import { register as lab } from './commands/lab.ts';
@@ -48,6 +49,7 @@ const commands: readonly Register[] = [
   probe,
   explain,
   test,
+  diff,
   policy,
   selector,
   config,

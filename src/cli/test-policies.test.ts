@@ -81,7 +81,7 @@ test('a failure is told with what decided and why; exit 8', async () => {
   assert.equal(
     out,
     `FAIL  cases.yaml:4: shop/web -> shop/db port 22
-  want allow, got deny by the end of tier default
+  want allow, got deny by the end of tier default, after NetworkPolicy/shop/db
     shop/web (198.18.0.1) -> shop/db (198.18.0.2), TCP port 22: denied
 
     egress of shop/web: allowed

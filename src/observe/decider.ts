@@ -24,7 +24,8 @@ export type DecidedBy =
       readonly rule: number;
       readonly origin?: RuleOrigin;
     }
-  | { readonly at: 'end-of-tier'; readonly tier: string }
+  /** With the policies of the tier, none of which decided. */
+  | { readonly at: 'end-of-tier'; readonly tier: string; readonly policies: readonly KeyPath[] }
   | {
       readonly at: 'profile-rule';
       readonly profile: string;
@@ -81,7 +82,7 @@ export function decidedBy(step: TraceStep): DecidedBy {
       const policy = step.policies.at(-1);
       const rule = policy?.rules.at(-1);
       if (step.decidedBy === 'default-action' || !policy || !rule)
-        return { at: 'end-of-tier', tier: step.tier };
+        return { at: 'end-of-tier', tier: step.tier, policies: step.policies.map((each) => each.policy) };
       const { index, origin } = rule;
       return {
         at: 'rule',

@@ -93,7 +93,7 @@ export class RowWalker {
       if (!this.#walk(walk, this.#policyRules(policy, direction), by)) break;
     }
     if (tier.defaultAction === 'pass') or(walk.passed, walk.undecided);
-    else deny(walk, { at: 'end-of-tier', tier: tier.name });
+    else deny(walk, { at: 'end-of-tier', tier: tier.name, policies: tier[direction] });
     walk.undecided = walk.passed;
     walk.passed = emptyRow(this.#count);
   }

@@ -18,8 +18,12 @@ import { wrong } from './request.ts';
 export function partiesOf(cluster: Cluster, from: string, to: string): readonly [Party, Party] {
   const parties = [partyOf(cluster, from), partyOf(cluster, to)] as const;
   const differ = cluster.nodes.differ || parties.some(({ kind }) => kind === 'host');
-  const placed = (party: Party) => (differ ? withNode(cluster, party) : party);
-  return [placed(parties[0]), placed(parties[1])];
+  return differ ? [withNode(cluster, parties[0]), withNode(cluster, parties[1])] : parties;
+}
+
+/** One end, on its node. @throws {NotFoundError} {InvalidError} */
+export function placedParty(cluster: Cluster, text: string): Party {
+  return withNode(cluster, partyOf(cluster, text));
 }
 
 /** The nodes whose own endpoints may have a say between two ends, and which endpoint that is. */
