@@ -82,7 +82,8 @@ test('against the store: it is only read; afterwards apply does what was said; d
     /^networkpolicy\.projectcalico\.org\/shop\/db deleted\n[\s\S]*would become allowed: 4 cases\n/,
   );
   assert.equal(
-    (await diff('--delete', '-f', session.write('other.yaml', closed.replace('name: db', 'name: nope')))).code,
+    (await diff('--delete', '-f', session.write('other.yaml', closed.replace('name: db', 'name: nope'))))
+      .code,
     3,
   );
 });

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The verdicts of all pairs of some ends, for one packet: by the matrix where no node's own endpoints can be between them. */
-import { InvalidError } from '../../lib/errors.ts';
+/** The verdicts of all pairs of some ends, for one packet; a port's name means to each destination its own. */
 import type { Decider } from '../../observe/decider.ts';
 import { decidersOf } from '../../observe/decider.ts';
 import type { Opinion } from '../../observe/explain.ts';
-import { verdictMatrix } from '../../observe/matrix.ts';
 import { asEnforced, type TierView } from '../../observe/tier-view.ts';
 import type { Cluster } from './cluster.ts';
 import { explainBetween, familyOfAll, matrixProbe } from './policy-eval.ts';
 import { packetSpec } from './probe-spec.ts';
+import { Reachability } from './reachability.ts';
 
 export interface PairVerdicts {
-  /** Null where the packet has none, or each destination its own. */
+  /** Null where the packet has none, or to each destination its own. */
   readonly port: number | null;
   allowed(source: number, destination: number): boolean;
   deciders(source: number, destination: number): readonly Decider[];
@@ -35,28 +34,21 @@ export function pairVerdicts(
   view: TierView = asEnforced,
 ): PairVerdicts {
   const isNamed = typeof packet.port === 'string' && /[a-z]/i.test(packet.port);
-  const isPlain = !cluster.nodes.differ && !isNamed && !names.some((name) => name.startsWith('host/'));
-  return isPlain ? byMatrix(cluster, names, packet, view) : byPair(cluster, names, packet, view);
+  return isNamed ? byPair(cluster, names, packet, view) : byReachability(cluster, names, packet, view);
 }
 
-function byMatrix(
-  { state }: Cluster,
+function byReachability(
+  cluster: Cluster,
   names: readonly string[],
-  { port, protocol, ipVersion = familyOfAll(state) }: PairPacket,
+  { port, protocol, ipVersion = familyOfAll(cluster.state) }: PairPacket,
   view: TierView,
 ): PairVerdicts {
-  const idByName = new Map([...state.endpoints].map(([id, { name }]) => [name, id]));
-  const endpoints = names.map((name) => {
-    const id = idByName.get(name);
-    if (id === undefined) throw new InvalidError(`no pod ${name} with an address`);
-    return id;
-  });
-  const probe = matrixProbe(packetSpec(protocol ?? 'TCP', port));
-  const matrix = verdictMatrix(state, { probes: [probe], endpoints, ipVersion, view });
+  const packet = { ...matrixProbe(packetSpec(protocol ?? 'TCP', port)), ipVersion };
+  const reach = new Reachability(cluster, names, [packet], view);
   return {
-    port: probe.port ?? null,
-    allowed: (source, destination) => matrix.allowed(0, source, destination),
-    deciders: (source, destination) => matrix.deciders(0, source, destination),
+    port: packet.port ?? null,
+    allowed: (source, destination) => reach.allowed(0, source, destination),
+    deciders: (source, destination) => reach.deciders(0, source, destination),
   };
 }
 

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The commands of the README's part on policies in CI, pasted, print what it shows. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { CliSession } from '../../test/support/cli-session.ts';
+
+const root = new URL('../../', import.meta.url).pathname;
+const [commands = '', shown = ''] = blocksOf(
+  readFileSync(join(root, 'README.md'), 'utf8').split('### Policies in CI')[1] ?? '',
+);
+
+function blocksOf(text: string): string[] {
+  return [...text.matchAll(/```(?:sh)?\n([\s\S]*?)```/g)].map((match) => match[1] ?? '');
+}
+
+async function pasted(command: string): Promise<{ code: number; out: string }> {
+  const line = commands.split('\n').find((each) => each.startsWith(`./muslin ${command} `)) ?? '';
+  using session = new CliSession();
+  const words = line
+    .replace(/ {2,}#.*/, '')
+    .split(' ')
+    .slice(1);
+  const args = words.map((word) =>
+    word.startsWith('examples/') ? join(root, word) : word.replace('report.xml', join(session.folder, word)),
+  );
+  const { code, out } = await session.run(args);
+  return { code, out: out.replaceAll(root, '') };
+}
+
+test('muslin test: every case of the example holds', async () => {
+  assert.deepEqual(await pasted('test'), { code: 0, out: '5 cases: 5 passed, 0 failed\n' });
+});
+
+test('muslin diff: what the README shows is its end', async () => {
+  const { code, out } = await pasted('diff');
+  assert.equal(code, 0);
+  assert.ok(shown.startsWith('would become allowed: 4 cases\n'));
+  assert.ok(out.endsWith(shown), out);
+});
