@@ -124,6 +124,8 @@ test('failsafe ports are open where the request says which they are', () => {
   const closed = { tiers: tierOf('deny'), untracked: tierOf('deny') };
   const config = { failsafeInbound: [{ protocol: 'TCP', port: 80, net: '10.0.0.0/24' }] };
   assert.equal(atHost(closed, {}, { config }), 'allow');
+  assert.equal(atHost(closed, { dstPort: 22 }), 'deny, normal ingress');
+  assert.equal(atHost(closed, { dstPort: 22 }, { config: {} }), 'allow');
   assert.equal(atHost(closed, { src: '10.0.1.1' }, { config }), 'deny, normal ingress');
   assert.equal(atHost(closed, {}, { config, kind: 'untracked' }), 'pass');
   assert.throws(() => atHost(closed, {}, { config: { failsafeInbound: [{ protocol: 6 }] } }), /port/);

@@ -153,7 +153,7 @@ for (const ipVersion of [4, 6] as const) {
           }
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 120 },
     );
   });
 }
@@ -208,4 +208,39 @@ test('on request the lists count that would hold with staged policies in force',
   const options = { probes: [{ protocol: 1 }] };
   assert.equal(verdictMatrix(state, options).allowed(0, 0, 1), false);
   assert.equal(verdictMatrix(state, { ...options, view: withStaged }).allowed(0, 0, 1), true);
+});
+
+test('each pair is decided by the rule that matches it', () => {
+  const open = { missing: false, ingress: [resolvedRule('allow')], egress: [resolvedRule('allow')] };
+  const from = (address: string) => ({ src: { nets: [`${address}/32`] } });
+  const names = ['a', 'b', 'c', 'd'];
+  const state = stateOf({
+    endpoints: Object.fromEntries(
+      names.map((name, i) => [
+        name,
+        resolvedEndpoint(`ns/${name}`, [`10.0.0.${i + 1}`], {
+          profiles: ['open'],
+          tiers: name === 'd' ? [resolvedTier('t', 'deny', ['p'])] : [],
+        }),
+      ]),
+    ),
+    policies: {
+      p: resolvedPolicy('t', [
+        resolvedRule('log'),
+        resolvedRule('deny', from('10.0.0.1')),
+        resolvedRule('allow', from('10.0.0.2')),
+      ]),
+    },
+    profiles: { open },
+  });
+  const matrix = verdictMatrix(state, { probes: [{ protocol: 6, port: 80 }] });
+  const ingress = [0, 1, 2].map(
+    (i) => matrix.deciders(0, i, 3).find((each) => each.direction === 'ingress')?.by,
+  );
+  assert.deepEqual(ingress, [
+    { at: 'rule', tier: 't', policy: 'p', rule: 1 },
+    { at: 'rule', tier: 't', policy: 'p', rule: 2 },
+    { at: 'end-of-tier', tier: 't', policies: ['p'] },
+  ]);
+  assert.deepEqual(matrix.deciders(0, 3, 3), []);
 });
