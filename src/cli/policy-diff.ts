@@ -34,7 +34,10 @@ export async function diffPolicies(options: DiffOptions, io: Io): Promise<DiffRe
   const before = clusterOf(states.before, knowledge);
   const after = clusterOf(states.after, knowledge);
   for (const fault of after.faults) io.note(faultText(fault).replace('error:', 'warning:'));
-  const [was, is] = [endsOf(before), endsOf(after)];
+  before.nodes.learnAddresses(after.nodes);
+  after.nodes.learnAddresses(before.nodes);
+  const hosts = [...new Set([...before.nodes.withEndpoints, ...after.nodes.withEndpoints])].sort();
+  const [was, is] = [endsOf(before, hosts), endsOf(after, hosts)];
   const names = was.filter((name) => is.includes(name));
   const packets = packetsThatMatter([before, after], [...states.before, ...states.after]);
   const reach = {
@@ -81,12 +84,11 @@ function tellNotices(
     );
 }
 
-/** Pods, and nodes that have endpoints of their own. */
-function endsOf({ state, nodes }: Cluster): readonly string[] {
+/** Pods, and nodes that have endpoints of their own before or after. */
+function endsOf({ state, nodes }: Cluster, hosts: readonly string[]): readonly string[] {
   const pods = [...state.endpoints.values()].map(({ name }) => name).sort();
-  const hosts = (nodes.differ ? nodes.names : []).filter((name) => {
-    const { addresses, state: own } = nodes.view(name);
-    return addresses.length > 0 && own.hostEndpoints.size > 0;
-  });
-  return [...pods, ...hosts.map((name) => `host/${name}`)];
+  const reachable = hosts.filter(
+    (name) => nodes.names.includes(name) && nodes.view(name).addresses.length > 0,
+  );
+  return [...pods, ...reachable.map((name) => `host/${name}`)];
 }

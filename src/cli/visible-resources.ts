@@ -21,12 +21,18 @@ export function visibleResources(
   stored: readonly Stored[],
   converted: boolean,
 ): readonly Resource[] {
-  const own = stored.filter(({ key }) => key.kind === row.kind).map(({ resource }) => resource);
+  const own = stored.filter(({ key }) => key.kind === row.kind).map((item) => underItsKey(item, row));
   const sources = converted ? (convertedFrom[row.kind] ?? []) : [];
   const made = stored
     .filter(({ key }) => sources.includes(key.kind))
     .flatMap(({ resource }) => conversion(resource));
   return [...builtin(row.kind, converted), ...own, ...made].sort(byName);
+}
+
+/** What was stored behind our back need not say what it is, and is listed all the same. */
+function underItsKey({ key: { name, namespace }, resource }: Stored, row: KindRow): Resource {
+  const metadata = { ...resource.metadata, name, ...(namespace === undefined ? {} : { namespace }) };
+  return { ...resource, apiVersion: row.apiVersion, kind: row.writtenKind, metadata };
 }
 
 /** What was stored behind our back and is invalid stands for nothing. */

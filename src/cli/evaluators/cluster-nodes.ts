@@ -84,6 +84,17 @@ export class ClusterNodes {
     return { node: name, endpoint, why };
   }
 
+  /** Of nodes of which nothing is said here: another state of the cluster may. */
+  learnAddresses(other: ClusterNodes): void {
+    for (const [name, addresses] of other.#addresses) this.#expect(name, addresses);
+  }
+
+  /** Those with endpoints of their own. */
+  get withEndpoints(): readonly string[] {
+    if (!this.differ) return [];
+    return this.names.filter((name) => this.#view(name).state.hostEndpoints.size > 0);
+  }
+
   #view(name: string): ClusterNode {
     const known = this.#views.get(name);
     if (known) return known;
