@@ -179,3 +179,13 @@ test("a port's name that the destination does not have is told with those that i
     /^exit 3: .*names none/,
   );
 });
+
+test('what was stored behind our back and says nothing of itself is left out', async () => {
+  const { clusterOf } = await import('./evaluators/cluster.ts');
+  const junk = [
+    {},
+    { apiVersion: 'v1', kind: 'Pod' },
+    { apiVersion: 'x/v1', kind: 'Y', metadata: { name: 'z' } },
+  ];
+  assert.equal(clusterOf(junk as never).faults.length, 3);
+});

@@ -9,7 +9,8 @@ import { tryParseAddress } from '../../lib/address.ts';
 import type { KeyPath } from '../../lib/brand.ts';
 import { type Fault, InvalidError } from '../../lib/errors.ts';
 import { builtinUpdates } from '../../model/builtin.ts';
-import { keyOf, keyPath } from '../../model/kinds.ts';
+import { textAt as textOf } from '../../model/json.ts';
+import { keyOf, keyPath, rowOfManifest } from '../../model/kinds.ts';
 import type { Resource, Update, WorkloadEndpointValue } from '../../model/types.ts';
 import { updatesOf } from '../../model/updates.ts';
 import { validateResource } from '../../model/validate/resource.ts';
@@ -28,8 +29,14 @@ export interface Cluster {
 
 /** The later of two resources with one key counts, as with `apply`. */
 export function clusterOf(resources: readonly Resource[], knowledge: NodeKnowledge = {}): Cluster {
-  const byPath = new Map(resources.map((resource) => [keyPath(keyOf(resource)) as string, resource]));
-  const faults: Fault[] = [];
+  const named = resources.filter(hasName);
+  const byPath = new Map(named.map((resource) => [keyPath(keyOf(resource)) as string, resource]));
+  const faults: Fault[] = resources
+    .filter((resource) => !hasName(resource))
+    .map((resource) => ({
+      path: '',
+      message: `got ${JSON.stringify(resource).slice(0, 80)}, want an object of a known kind`,
+    }));
   const updates = [...byPath.values()].flatMap((resource) => {
     const converted = updatesOf(keyOf(resource), placed(resource));
     faults.push(
@@ -47,6 +54,12 @@ export function clusterOf(resources: readonly Resource[], knowledge: NodeKnowled
     ports: new Map(updates.flatMap(portsIn)),
     faults,
   };
+}
+
+/** What was stored behind our back need not even say what it is. */
+function hasName(resource: Resource): boolean {
+  const [apiVersion, kind] = [textOf(resource, 'apiVersion'), textOf(resource, 'kind')];
+  return rowOfManifest(apiVersion, kind) !== null && textOf(resource, 'metadata', 'name') !== '';
 }
 
 /** A Pod that nobody placed is an endpoint all the same: of the imagined node. */
