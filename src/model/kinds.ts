@@ -151,6 +151,11 @@ const rowByKind = new Map(kinds.map((row) => [row.kind, row]));
 const rowByWritten = new Map(kinds.map((row) => [`${row.apiVersion} ${row.writtenKind}`, row]));
 const rowByName = new Map(kinds.flatMap((row) => namesOf(row).map((name) => [name, row] as const)));
 
+/** False for what another version of Muslin, or another program, called something. */
+export function isResourceKind(kind: string): kind is ResourceKind {
+  return kinds.some((row) => row.kind === kind);
+}
+
 export function kindRow(kind: ResourceKind): KindRow {
   const row = rowByKind.get(kind);
   if (!row) throw new TypeError(`no such kind: ${kind}`);

@@ -9,10 +9,10 @@
  * Next:       rules.ts (rules), kubernetes/* (foreign objects), ../calc/graph.ts (the reader).
  */
 import type { KeyPath } from '../lib/brand.ts';
-import { assertNever, type Fault } from '../lib/errors.ts';
+import { AppError, assertNever, type Fault } from '../lib/errors.ts';
 import { builtinUpdate } from './builtin.ts';
 import { hostEndpoint, networkSet, serviceEndpoints, workloadEndpoint } from './endpoint-value.ts';
-import { keyOf, keyPath, pathOf } from './kinds.ts';
+import { isResourceKind, keyOf, keyPath, pathOf } from './kinds.ts';
 import { withClosedRules } from './kubernetes/cluster-network-policy.ts';
 import { withoutRules } from './kubernetes/network-policy.ts';
 import { podEndpoint } from './kubernetes/pod.ts';
@@ -38,14 +38,31 @@ export interface Converted {
 export function updatesOf(key: ResourceKey, resource: Resource | null): Converted {
   const builtin = builtinUpdate(key);
   if (builtin) return { updates: [builtin], faults: [] };
+  if (!isResourceKind(key.kind)) return unknownKind(key, resource);
   if (resource === null) return absent(key, []);
   const { resource: valid, faults } = readStored(key, resource);
   if (!valid) return absent(key, faults);
   if (keyPath(keyOf(valid)) !== keyPath(key)) {
     return absent(key, [{ path: 'metadata', message: `got ${keyPath(keyOf(valid))}, want ${keyPath(key)}` }]);
   }
-  const { updates, faults: unsupported } = convert(key, valid);
+  const { updates, faults: unsupported } = convertOrAbsent(key, valid);
   return { updates, faults: [...faults, ...unsupported] };
+}
+
+/** A store may be read by several versions of Muslin. */
+function unknownKind({ kind }: ResourceKey, resource: Resource | null): Converted {
+  const fault = { path: 'kind', message: `got ${JSON.stringify(kind)}, which this version does not read` };
+  return { updates: [], faults: resource === null ? [] : [fault] };
+}
+
+/** What passes validation converts; were it not so, one object would stop all that come after it. */
+function convertOrAbsent(key: ResourceKey, valid: Resource): Converted {
+  try {
+    return convert(key, valid);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return absent(key, [{ path: '', message: error.message }]);
+  }
 }
 
 /**

@@ -13,7 +13,7 @@ const longestPrinted = 20_000;
 export function writtenText(random: Random, value: unknown): string {
   const json = JSON.stringify(value) ?? '';
   if (random.chance(0.5)) return random.chance(0.5) ? json : JSON.stringify(value, null, 2);
-  return json.length > longestPrinted ? json : manifestText(value);
+  return json.length > longestPrinted ? json : manifestText(JSON.parse(json || 'null'));
 }
 
 export function corruptedText(random: Random, text: string): string {

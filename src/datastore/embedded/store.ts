@@ -21,6 +21,7 @@ import {
   RevisionGoneError,
   UnavailableError,
 } from '../../lib/errors.ts';
+import { shapeFault } from '../../model/json.ts';
 import type { Resource, ResourceKey, ResourceKind } from '../../model/types.ts';
 import { type Database, inTransaction, openDatabase } from './schema.ts';
 import { WakeUp } from './wake.ts';
@@ -278,12 +279,12 @@ function toStored(row: Row): Stored {
 }
 
 /**
- * A row that someone else wrote, and that holds no object with metadata, is handed on as an object with a name and
+ * A row that someone else wrote, and that holds no object with metadata, or one too deep, is handed on as an object with a name and
  * nothing else: validation refuses it and names it, and no reader stops at it.
  */
 function bodyOf({ kind, namespace, name, body }: Row): Resource {
   const parsed = parsedJson(body ?? '');
-  if (isObject(parsed) && 'metadata' in parsed && isObject(parsed.metadata))
+  if (isObject(parsed) && 'metadata' in parsed && isObject(parsed.metadata) && shapeFault(parsed) === null)
     return parsed as unknown as Resource;
   return { apiVersion: '', kind, metadata: { name, ...(namespace ? { namespace } : {}) } };
 }

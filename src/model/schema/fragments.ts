@@ -96,9 +96,9 @@ export const conditions: Schema = object({
 
 const requirement: Schema = object(
   {
-    key: anyText,
+    key: { type: 'string', format: 'label-key' },
     operator: oneOf('In', 'NotIn', 'Exists', 'DoesNotExist'),
-    values: listOf({ type: 'string' }, { 'x-kubernetes-list-type': 'atomic' }),
+    values: listOf({ type: 'string', format: 'label-value' }, { 'x-kubernetes-list-type': 'atomic' }),
   },
   {
     required: ['key', 'operator'],

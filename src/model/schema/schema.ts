@@ -85,6 +85,8 @@ export type OwnFormat =
   | 'dns-name'
   | 'dns-label'
   | 'labels'
+  | 'label-key'
+  | 'label-value'
   | 'annotations'
   | 'inherited-labels'
   | 'interface'

@@ -87,11 +87,19 @@ const table: { readonly [format: string]: readonly [readonly unknown[], readonly
     ['a.b', 'a'.repeat(64)],
   ],
   labels: [[{ 'a.b/c': 'd', e: '' }], [{ '-a': 'b' }, { a: 'b c' }, { a: 1 }, 'a']],
+  'label-key': [
+    ['a', 'example.org/a.b_c'],
+    ['', '1:65535', 'a b', "a == 'b' || c", 5],
+  ],
+  'label-value': [
+    ['', 'a.b_c'],
+    ["x' } || all() || a in { 'y", 'a b', '-', 5],
+  ],
   annotations: [[{ 'A.b/c': 'any thing' }], [{ '-a': 'b' }, { a: 1 }, { a: 'x'.repeat(262_144) }]],
   'inherited-labels': [[{ 'pcns.a/b': 'any thing' }], [{ 'a b': '' }]],
   interface: [
     ['', 'eth0.100'],
-    ['eth0/1', 'a'.repeat(16), '*'],
+    ['eth0/1', 'a'.repeat(16), '*', '.', '..'],
   ],
   'interface-or-any': [['*', 'eth0'], ['eth*']],
   'interface-pattern': [['eth*', '*'], ['eth+']],

@@ -9,7 +9,15 @@ import { tryParsePortRange } from '../../lib/ports.ts';
 import { hasPorts, tryParseProtocol } from '../../lib/protocol.ts';
 import type { OwnFormat, PublishedFormat } from '../schema/schema.ts';
 import { type Check, judged, map, shown, text } from './check.ts';
-import { annotations, dnsLabelText, dnsNameText, isPortName, labels } from './names.ts';
+import {
+  annotations,
+  dnsLabelText,
+  dnsNameText,
+  isPortName,
+  labelKeyFault,
+  labels,
+  labelText,
+} from './names.ts';
 import { selectorText } from './selector-text.ts';
 
 /** @param want - reads on from "got …, ". */
@@ -118,7 +126,8 @@ function isRegex(value: string): boolean {
 /** Go's time.ParseDuration. */
 const goDuration = /^[-+]?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h))+)$/;
 
-const interfaceName = /^[a-zA-Z0-9_.-]{1,15}$/;
+/** As the kernel takes it, dev_valid_name in net/core/dev.c, less what means something to others. */
+const interfaceName = /^(?!\.{1,2}$)[a-zA-Z0-9_.-]{1,15}$/;
 
 /** Labels that pods inherit may carry prefixes such as `pcns.`, so their keys are checked as selectors read them. */
 const inheritedLabels: Check = map(
@@ -128,6 +137,12 @@ const inheritedLabels: Check = map(
       : "want at most 512 of letters, digits, '_', '.', '/' and '-'",
   text(),
 );
+
+/** A selector is made of it, so that anything else could leave it. */
+const labelKey: Check = judged((value) => {
+  const fault = typeof value === 'string' ? labelKeyFault(value) : 'want the key of a label';
+  return fault === null ? null : `got ${shown(value)}, ${fault}`;
+});
 
 const plainChecks: { readonly [F in OwnFormat | Exclude<PublishedFormat, 'int32' | 'int64'>]: Check } = {
   selector: selectorText(),
@@ -173,6 +188,8 @@ const plainChecks: { readonly [F in OwnFormat | Exclude<PublishedFormat, 'int32'
   'dns-name': orEmpty(dnsNameText),
   'dns-label': orEmpty(dnsLabelText),
   labels,
+  'label-key': labelKey,
+  'label-value': labelText,
   annotations,
   'inherited-labels': inheritedLabels,
   interface: orEmpty(

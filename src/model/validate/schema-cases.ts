@@ -47,6 +47,8 @@ const byFormat: { readonly [format: string]: Json } = {
   'dns-name': 'a.b-c',
   'dns-label': 'a-b',
   labels: { 'example.org/a': 'b' },
+  'label-key': 'example.org/a',
+  'label-value': 'b',
   annotations: { 'example.org/a': 'b c' },
   'inherited-labels': { 'pcns.a': 'b' },
   interface: 'eth0',
