@@ -14,17 +14,29 @@ type Outcome = Verdict | 'end';
 /** Chains that end a walk, with what they mean to it: `x-allowed` and the like. */
 export type Exits = ReadonlyMap<string, Verdict>;
 
+/** By which links a packet comes and goes, and what connection tracking says of it. */
+export interface Way {
+  readonly in?: string;
+  readonly out?: string;
+  readonly connection?: 'established' | 'invalid';
+  /** What each dispatch map says of an interface: `d-from cali1` -> a chain. */
+  readonly dispatch: ReadonlyMap<string, string>;
+}
+
 export class ChainMachine {
   readonly #chains: ReadonlyMap<string, Chain>;
   readonly #exits: Exits;
   readonly #state: DataplaneState;
+  readonly #way: Way | null;
   /** Rules that were looked at: the cost that a packet pays. */
   steps = 0;
 
-  constructor(chains: readonly Chain[], exits: Exits, state: DataplaneState) {
+  /** @param way - null: chains that ask about interfaces are an error, and every packet is the first of a valid flow. */
+  constructor(chains: readonly Chain[], exits: Exits, state: DataplaneState, way: Way | null = null) {
     this.#chains = new Map(chains.map((chain) => [chain.name, chain]));
     this.#exits = exits;
     this.#state = state;
+    this.#way = way;
   }
 
   run(first: string, packet: Packet): Outcome {
@@ -84,11 +96,23 @@ export class ChainMachine {
       case 'clear-mark':
         marks.delete(action.mark);
         return null;
-      case 'dispatch':
-        throw new Error('no interfaces here');
+      case 'dispatch': {
+        const chain = this.#here.dispatch.get(`${action.map} ${this.#link(action.side)}`);
+        if (chain === undefined) return null;
+        return this.#act({ kind: 'goto', chain }, packet, marks, depth);
+      }
       default:
         return assertNever(action);
     }
+  }
+
+  get #here(): Way {
+    if (!this.#way) throw new Error('no interfaces here');
+    return this.#way;
+  }
+
+  #link(side: Side): string {
+    return (side === 'src' ? this.#here.in : this.#here.out) ?? '';
   }
 
   #matches(match: Match, packet: Packet, marks: ReadonlySet<MarkName>): boolean {
@@ -122,10 +146,11 @@ export class ChainMachine {
       case 'mark':
         return marks.has(match.mark);
       case 'connection':
-        return false; // the first packet of a valid flow
+        return this.#way?.connection === match.state;
       case 'interface':
+        return this.#link(match.side) === match.name;
       case 'interface-prefix':
-        throw new Error('no interfaces here');
+        return this.#link(match.side).startsWith(match.prefix);
       default:
         return assertNever(match);
     }
