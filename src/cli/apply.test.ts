@@ -173,6 +173,48 @@ test('create wants all to be new, replace wants all to be there', async () => {
   assert.equal((await cli.run(['replace', '-f', '-'], tier('c', 2))).code, 3);
 });
 
+test('a manifest with a resourceVersion changes that version alone; create wants none', async () => {
+  using cli = new CliSession();
+  await cli.run(['create', '-f', '-'], tier('a', 1));
+  const { out: first } = await cli.run(['get', 'tier', 'a', '-o', 'json']);
+  const version = JSON.parse(first).metadata.resourceVersion;
+  const changed = (order: number) => first.replace('"order": 1', `"order": ${order}`);
+  assert.equal((await cli.run(['replace', '-f', '-'], changed(2))).code, 0);
+  for (const verb of ['apply', 'replace']) {
+    const stale = await cli.run([verb, '-f', '-'], changed(3));
+    assert.equal(stale.code, 4, verb);
+    assert.match(
+      stale.notes.join(),
+      new RegExp(`tier\\.projectcalico\\.org/a: got resourceVersion "${version}"`),
+    );
+  }
+  assert.equal((await cli.run(['get', 'tier', 'a', '-o', 'jsonpath={.spec.order}'])).out, '2');
+  assert.match((await cli.run(['apply', '-f', '-'], changed(2))).out, /unchanged/, 'nothing is lost by that');
+  const created = await cli.run(['create', '-f', '-'], first.replace('"name": "a"', '"name": "b"'));
+  assert.equal(created.code, 5);
+  assert.match(created.notes.join(), /<stdin>:1.*metadata\.resourceVersion: got "\d+", want nothing/);
+  await cli.run(['delete', 'tier', 'a']);
+  assert.match((await cli.run(['apply', '-f', '-'], first)).out, /a created/, 'what is gone may be restored');
+});
+
+test('names are kept as they are written, with the tier before them or without', async () => {
+  using cli = new CliSession();
+  const names = ['p', 'default.p', 'sec.p'];
+  const file = cli.write(
+    'a.yaml',
+    `${tier('sec', 5)}---\n${names.map((name) => policy(name)).join('---\n')}---\n${policy('q', '  tier: sec\n')}`,
+  );
+  assert.equal((await cli.run(['apply', '-f', file])).code, 0);
+  const { out } = await cli.run(['get', 'np', '-n', 'web', '-o', 'name']);
+  assert.deepEqual(
+    out.trim().split('\n').sort(),
+    ['default.p', 'p', 'q', 'sec.p'].map((name) => `networkpolicy.projectcalico.org/web/${name}`),
+  );
+  assert.equal((await cli.run(['delete', 'np', 'default.p', '-n', 'web'])).code, 0);
+  assert.equal((await cli.run(['get', 'np', 'p', '-n', 'web'])).code, 0, 'another object');
+  assert.equal((await cli.run(['get', 'np', 'sec.q', '-n', 'web'])).code, 3, 'no tier is put before a name');
+});
+
 test('-o prints the objects as stored', async () => {
   using cli = new CliSession();
   assert.equal(

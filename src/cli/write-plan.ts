@@ -7,7 +7,7 @@
  */
 import { sameValue } from '../calc/same-value.ts';
 import type { Stored, Write } from '../contract/datastore.ts';
-import { AlreadyExistsError, type Fault, InvalidError, NotFoundError } from '../lib/errors.ts';
+import { AlreadyExistsError, ConflictError, type Fault, InvalidError, NotFoundError } from '../lib/errors.ts';
 import { builtinTiers } from '../model/builtin.ts';
 import { memberAt, textAt } from '../model/json.ts';
 import { keyOf, keyPath } from '../model/kinds.ts';
@@ -40,7 +40,8 @@ export interface WritePlan {
 
 /**
  * @param resources - valid.
- * @throws {InvalidError} for what nobody may write. {AlreadyExistsError} {NotFoundError} as the verb wants.
+ * @throws {InvalidError} for what nobody may write. {AlreadyExistsError} {NotFoundError} as the verb wants. {ConflictError}
+ * for a manifest of a version that is no longer the stored one.
  */
 export function planWrites(
   verb: WriteVerb,
@@ -48,6 +49,7 @@ export function planWrites(
   stored: readonly Stored[],
 ): WritePlan {
   refuseReserved(resources);
+  if (verb === 'create') refuseVersions(resources);
   const byPath = new Map<string, Stored>(stored.map((item) => [keyPath(item.key), item]));
   const { wanted, notices } = withNamespaces(lastOfEach(resources), byPath);
   const planned = inOrder(wanted).map((item) =>
@@ -92,9 +94,33 @@ function planOne(
   if (sameValue(comparable(resource), comparable(before.resource))) {
     return { row: { key, resource: before.resource, outcome: 'unchanged', ...said }, write: null };
   }
+  refuseStale(written, before);
   const outcome = verb === 'replace' ? 'replaced' : 'configured';
   const write: Write = { op: 'update', key, resource, ifRevision: before.revision };
   return { row: { key, resource, outcome, ...said }, write };
+}
+
+/** Calico's client refuses it too: what is new has no version yet. */
+function refuseVersions(resources: readonly Resource[]): void {
+  const faults = resources.flatMap((resource) => {
+    const { resourceVersion = '' } = resource.metadata;
+    if (resourceVersion === '') return [];
+    const origin = readOrigin(resource);
+    const place = origin ? { file: origin.file, line: origin.line } : {};
+    const message = `got "${resourceVersion}", want nothing: what is created has no version yet`;
+    return [{ path: 'metadata.resourceVersion', message, ...place }];
+  });
+  if (faults.length > 0) throw new InvalidError(`${faults.length} objects with a version`, faults);
+}
+
+/** A manifest that says which version it was made from, as `get -o yaml` prints it, changes no other. */
+function refuseStale(written: Resource, { revision }: Stored): void {
+  const { resourceVersion = '' } = written.metadata;
+  if (resourceVersion === '' || resourceVersion === revision) return;
+  const name = objectName(written);
+  throw new ConflictError(
+    `cannot change ${name}: got resourceVersion "${resourceVersion}", want "${revision}": it was changed since; get it again, or leave the version out`,
+  );
 }
 
 /** What the store gives is not the manifest's to say; what the API server adds to a Namespace is added here. */
