@@ -157,6 +157,8 @@ test('between a host and its workloads its endpoints have no say; the node has',
   const solicit = { ...out, ipVersion: 6 as const, protocol: 58, icmpType: 135 };
   assert.equal(gateOf(workload, host, solicit), 'true neighbour-discovery allow undefined');
   assert.equal(told(hostState(closed), beyond, host, { ...solicit, src: http.src }), 'true');
+  const forwarded = told(hostState(closed), beyond, workload, { ...solicit, src: http.src });
+  assert.equal(forwarded, 'false, forward ingress deny', 'routers never pass it on');
 });
 
 test('workloads send neither encapsulated packets nor router messages', () => {

@@ -97,7 +97,7 @@ export function evaluateAtNode(
   const { from, to } = crossing;
   const egress = from.at === 'workload' ? evaluate(state, from.id, 'egress', packet, view) : null;
   const ingress = to.at === 'workload' ? evaluate(state, to.id, 'ingress', packet, view) : null;
-  const stages = isNeighbourDiscovery(packet) ? [] : stagesOf(state, crossing, packet, view);
+  const stages = stagesOf(state, crossing, packet, view);
   const verdicts = [egress, ingress, gate, ...stages].map((each) => each?.verdict);
   return { allowed: !verdicts.includes('deny'), egress, ingress, stages, gate };
 }
@@ -172,6 +172,7 @@ function atStage(
   const endpoint = state.hostEndpoints.get(id);
   if (!endpoint) throw new NotFoundError(`cannot evaluate endpoint ${id}: this node has none of that name`);
   const tiers = tiersAt(endpoint, stage, view);
+  if (stage !== 'forward' && isNeighbourDiscovery(packet)) return null; // routers never pass it on
   if (stage !== 'normal' && tiers.every((tier) => tier[direction].length === 0)) return null;
   const about = { stage, direction, endpoint: id, name: endpoint.name };
   const failsafe = failsafeOf(state.config, [stage, direction], packet);

@@ -283,6 +283,19 @@ test('oracle: 2.10 Workload to host: neighbour discovery and listener reports al
   assert.deepEqual(passes('fd00::2'), [], 'to the host alone');
 });
 
+test('oracle: 2.10 Host endpoint: neighbour and router discovery always passes where it ends or starts, never forwarded', () => {
+  const everything = gnp('p', atHosts({ ...forward, ingress: [deny], egress: [deny] }));
+  const barred = [closed, everything, gnp('q', atHosts({ ...untracked, ingress: [deny], egress: [deny] }))];
+  const passes = (from: string, to: string) =>
+    Array.from({ length: 256 }, (_, type) => type).filter(
+      (type) => askHost(barred, from, to, { protocol: 58, icmp: [type, 0] }).allowed,
+    );
+  const neighbours = [130, 131, 132, 133, 134, 135, 136, 143];
+  assert.deepEqual(passes('2001:db8::9', 'fd16::1'), neighbours);
+  assert.deepEqual(passes('fd16::1', '2001:db8::9'), neighbours);
+  assert.deepEqual(passes('2001:db8::9', 'fd00::2'), []);
+});
+
 test('oracle: 2.10 Encapsulated packets: workloads may not send them, unless the node’s settings say so', () => {
   const vxlan: Sent = { protocol: 17, port: 4789 };
   const ipip: Sent = { protocol: 4 };

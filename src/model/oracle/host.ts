@@ -142,12 +142,20 @@ function chainOf(world: World, { settings }: OracleHost, question: HostQuestion)
   const { endpoint, stage, direction, packet, links } = question;
   const about = { endpoint: endpoint.host.name, stage, direction, links };
   const isNormal = stage === 'normal';
+  if (stage !== 'forward' && isNeighbourDiscovery(packet)) return { ...about, verdict: 'continue' };
   if (isFailsafe(settings, stage, direction, packet)) {
     return { ...about, verdict: isNormal ? 'allow' : 'continue', failsafe: true };
   }
   const byTiers = tiersVerdict(world.tiers, question);
   const undecided = isNormal && !byTiers ? profilesVerdict(world.profiles, question) : 'continue';
   return { ...about, verdict: byTiers ?? undecided };
+}
+
+/** Listener messages, router and neighbour discovery, without which a link does not work: RFC 2710, RFC 4861, RFC 3810. */
+const neighbourTypes: readonly number[] = [130, 131, 132, 133, 134, 135, 136, 143];
+
+function isNeighbourDiscovery({ protocol, icmpType = -1 }: OraclePacket): boolean {
+  return protocol === 58 && neighbourTypes.includes(icmpType);
 }
 
 type HostQuestion = Question & { readonly endpoint: HostEndpoint };
