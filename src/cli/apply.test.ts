@@ -59,6 +59,16 @@ test('a host endpoint of a node that does not exist is noted', async () => {
   assert.deepEqual((await cli.run(['apply', '-f', cli.write('b.yaml', endpoint('n1'))])).notes, []);
 });
 
+test('kinds on which nothing acts yet are stored, and that is said', async () => {
+  using cli = new CliSession();
+  const peer = (name: string) =>
+    `apiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata: {name: ${name}}\nspec: {peerIP: 192.0.2.1, asNumber: 64512}\n`;
+  const applied = await cli.run(['apply', '-f', cli.write('a.yaml', `${peer('a')}---\n${peer('b')}`)]);
+  assert.equal(applied.code, 0);
+  assert.deepEqual(applied.notes, ['note: BGPPeer: checked and stored; nothing acts on that yet']);
+  assert.match((await cli.run(['get', 'bgppeers'])).out, /192\.0\.2\.1/);
+});
+
 test('a tier with a staged policy is not deleted', async () => {
   using cli = new CliSession();
   const staged = policy('p', '  tier: sec\n').replace('NetworkPolicy', 'StagedNetworkPolicy');

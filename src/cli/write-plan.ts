@@ -10,11 +10,12 @@ import type { Stored, Write } from '../contract/datastore.ts';
 import { AlreadyExistsError, ConflictError, type Fault, InvalidError, NotFoundError } from '../lib/errors.ts';
 import { builtinTiers } from '../model/builtin.ts';
 import { memberAt, textAt } from '../model/json.ts';
-import { keyOf, keyPath } from '../model/kinds.ts';
+import { keyOf, keyPath, kindRow } from '../model/kinds.ts';
 import { convertedPolicyPrefix } from '../model/kubernetes/network-policy.ts';
 import { readOrigin } from '../model/origin.ts';
 import { isPolicyKind } from '../model/policy-value.ts';
 import { originAnnotation, type Resource, type ResourceKey } from '../model/types.ts';
+import { hasEffect } from '../model/updates.ts';
 import { validateResource } from '../model/validate/resource.ts';
 import { stdinName } from './io.ts';
 import { objectName } from './object-name.ts';
@@ -61,7 +62,12 @@ export function planWrites(
   return {
     rows: planned.map(({ row }) => row),
     writes,
-    notices: [...notices, ...missingTiers(wanted, byPath), ...missingNodes(wanted, byPath)],
+    notices: [
+      ...notices,
+      ...missingTiers(wanted, byPath),
+      ...missingNodes(wanted, byPath),
+      ...withoutEffect(wanted),
+    ],
   };
 }
 
@@ -220,6 +226,12 @@ function missingTiers(wanted: readonly Wanted[], stored: ReadonlyMap<string, Sto
       `${objectName(resource)}: tier ${name} does not exist; the policy is enforced after all tiers until it does`,
     ];
   });
+}
+
+function withoutEffect(wanted: readonly Wanted[]): readonly string[] {
+  const inert = wanted.map(({ resource }) => keyOf(resource).kind).filter((kind) => !hasEffect(kind));
+  const names = [...new Set(inert)].map((kind) => kindRow(kind).writtenKind);
+  return names.length === 0 ? [] : [`${names.join(', ')}: checked and stored; nothing acts on that yet`];
 }
 
 /** Where nobody stores nodes, none can be missed. */

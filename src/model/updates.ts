@@ -24,7 +24,7 @@ import {
 } from './kubernetes/profiles.ts';
 import { calicoNode, felixConfiguration, node, pool, poolFaults, tier } from './node-value.ts';
 import { isPolicyKind, policyValue, profileValue } from './policy-value.ts';
-import type { Resource, ResourceKey, Update } from './types.ts';
+import type { Resource, ResourceKey, ResourceKind, Update } from './types.ts';
 import { isRuleFault } from './validate/kubernetes.ts';
 import { type Validation, validateResource } from './validate/resource.ts';
 
@@ -83,6 +83,11 @@ function readStored(key: ResourceKey, resource: Resource): Validation {
 function absent(key: ResourceKey, faults: readonly Fault[]): Converted {
   const target = targetOf(key);
   return { updates: target ? [{ ...target, value: null }] : [], faults };
+}
+
+/** False: objects of the kind are checked and kept, and nothing acts on them yet. */
+export function hasEffect(kind: ResourceKind): boolean {
+  return targetOf({ kind, name: '' }) !== null;
 }
 
 /** What the graph keeps of a key; null for kinds that it does not read. */
