@@ -106,6 +106,34 @@ test('what cannot be read means the default, and is said', () => {
   );
 });
 
+test('every setting of a data plane is read', () => {
+  const graph = graphWith();
+  graph.onUpdates([
+    felix('default', {
+      defaultEndpointToHostAction: 'Return',
+      disableConntrackInvalidCheck: 'true',
+      allowVXLANPacketsFromWorkloads: 'true',
+      allowIPIPPacketsFromWorkloads: 'true',
+      vxlanPort: '8472',
+      logPrefix: 'policy',
+      failsafeInboundHostPorts: 'tcp:22',
+      failsafeOutboundHostPorts: 'none',
+    }),
+  ]);
+  assert.deepEqual(configs(graph), [
+    {
+      endpointToHost: 'return',
+      failsafeInbound: [{ protocol: 6, port: 22 }],
+      failsafeOutbound: [],
+      vxlanFromWorkloads: true,
+      ipipFromWorkloads: true,
+      vxlanPort: 8472,
+      dropInvalid: false,
+      logPrefix: 'policy',
+    } satisfies DataplaneConfig,
+  ]);
+});
+
 test('failsafe ports as Felix writes them', () => {
   const read = (text: string) => {
     const graph = graphWith({ file: new Map(), environment: words({ FailsafeInboundHostPorts: text }) });

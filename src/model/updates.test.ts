@@ -443,6 +443,19 @@ test('sets, pools, tiers, profiles and nodes become values', () => {
   assert.deepEqual(node.value, { name: 'x', labels: {}, addresses: ['10.9.0.1', 'fd00::1'] });
 });
 
+test('names are kept as they are stored, older forms too; the tier is no part of them', () => {
+  const names = ['p', 'default.p', 'sec.p', 'knp.default.p', 'ossg.default.p'];
+  const read = (name: string, tier: string) =>
+    only({ ...policyKey, name }, v3('NetworkPolicy', { tier }, { name, namespace: 'n' }));
+  for (const tier of ['default', 'sec']) {
+    for (const name of names) {
+      const { path, value } = read(name, tier);
+      const { name: kept, tier: its } = value as PolicyValue;
+      assert.deepEqual([path, kept, its], [`NetworkPolicy/n/${name}`, name, tier]);
+    }
+  }
+});
+
 test('an invalid resource is absent, with every fault', () => {
   const { updates, faults } = updatesOf(
     policyKey,

@@ -13,6 +13,32 @@ test('every default belongs to a parameter and is a value that it may have', () 
   }
 });
 
+test('what is let through and kept out by default is as in Felix', () => {
+  const ports = (name: string) =>
+    (felixDefaults[name] as unknown as { protocol: string; port: number }[])
+      .map(({ protocol, port }) => `${protocol.toLowerCase()}:${port}`)
+      .join(' ');
+  assert.equal(
+    ports('failsafeInboundHostPorts'),
+    'tcp:22 tcp:179 tcp:2379 tcp:2380 tcp:5473 tcp:6443 tcp:6666 tcp:6667 udp:68',
+  );
+  assert.equal(
+    ports('failsafeOutboundHostPorts'),
+    'tcp:179 tcp:2379 tcp:2380 tcp:5473 tcp:6443 tcp:6666 tcp:6667 udp:53 udp:67',
+  );
+  const others = [
+    ['defaultEndpointToHostAction', 'Drop'],
+    ['disableConntrackInvalidCheck', false],
+    ['allowVXLANPacketsFromWorkloads', false],
+    ['allowIPIPPacketsFromWorkloads', false],
+    ['vxlanPort', 4789],
+    ['logPrefix', 'calico-packet'],
+    ['interfacePrefix', 'cali'],
+    ['logSeverityScreen', 'Info'],
+  ] as const;
+  for (const [name, value] of others) assert.equal(parameterOf(name)?.fallback, value, name);
+});
+
 test('names in any case; 187 parameters of the resource and those of file and environment alone', () => {
   assert.equal(parameterOf('BPFENABLED')?.name, 'bpfEnabled');
   assert.equal(parameterOf('nodeSelector'), null, 'it says which nodes, it is no setting');

@@ -46,6 +46,24 @@ test('oracle: 2.10 After tiers: profiles: a missing one denies; a stored one ser
   ]);
 });
 
+test('oracle: 2.10 After tiers: Pass out of the last tier meets the profiles; in a profile it goes on to the next', () => {
+  const passing = gnp('p', toB({ ingress: [{ action: 'Pass' }, deny] }));
+  assert.deepEqual(told(ask([passing], 'a', 'b').ingress), [
+    'default/GlobalNetworkPolicy/p[0] pass',
+    'kns.red[0] allow',
+  ]);
+  const orphan = [pod('gray', 'a', '1'), pod('red', 'b', '2'), core('Namespace', 'red', {})];
+  const profile = (name: string, ...rules: Json[]) => calico('Profile', name, { egress: rules });
+  const both = [
+    profile('kns.gray', { action: 'Pass' }, { action: 'Deny' }),
+    profile('ksa.gray.default', { action: 'Allow' }),
+  ];
+  assert.deepEqual(told(ask(both, 'a', 'b', {}, orphan).egress), [
+    'kns.gray[0] pass',
+    'ksa.gray.default[0] allow',
+  ]);
+});
+
 test('oracle: 2.10 Applicability: a tier takes part only with a policy that selects the endpoint and governs the direction', () => {
   const early = tier('early', 1);
   assert.ok(allowed([early], 'a', 'b'), 'no policy');
