@@ -62,6 +62,9 @@ function derivedDefaults(kind: ResourceKind, resource: JsonObject): JsonObject {
       return withSpec(resource, poolDefaults);
     case 'Profile':
       return withSpec(resource, normalRules);
+    case 'HostEndpoint':
+    case 'CalicoWorkloadEndpoint':
+      return withSpec(resource, normalNamedPorts);
     default:
       return resource;
   }
@@ -144,14 +147,29 @@ function normalRules(spec: JsonObject): JsonObject {
 
 function normalRule(rule: Json): Json {
   if (!isObject(rule)) return rule;
-  const filled: { [field: string]: Json } = { ...rule };
-  for (const field of ['protocol', 'notProtocol']) {
-    const number = protocolOf(member(rule, field));
-    if (number !== null) filled[field] = number in namesByNumber ? protocolName(number) : number;
-  }
+  const filled: { [field: string]: Json } = { ...rule, ...normalProtocols(rule) };
   for (const side of ['source', 'destination']) {
     const peer = member(rule, side);
     if (isObject(peer)) filled[side] = normalPeer(peer as JsonObject);
+  }
+  return filled;
+}
+
+/** Of endpoints. */
+function normalNamedPorts(spec: JsonObject): JsonObject {
+  const ports = member(spec, 'ports');
+  if (!Array.isArray(ports)) return spec;
+  return {
+    ...spec,
+    ports: ports.map((port: Json) => (isObject(port) ? { ...port, ...normalProtocols(port) } : port)),
+  };
+}
+
+function normalProtocols(of: unknown): JsonObject {
+  const filled: { [field: string]: Json } = {};
+  for (const field of ['protocol', 'notProtocol']) {
+    const number = protocolOf(member(of, field));
+    if (number !== null) filled[field] = number in namesByNumber ? protocolName(number) : number;
   }
   return filled;
 }

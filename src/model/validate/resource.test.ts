@@ -307,6 +307,15 @@ test('defaults are filled in and spellings brought to one', () => {
   assert.deepEqual(specOf(policy).ingress, [
     { action: 'Allow', protocol: 'TCP', destination: { ports: [80, 90, '1:2', 'a'] } },
   ]);
+  const ports = ['tcp', 'Sctp', 6, '17'].map((protocol) => ({ name: 'a', protocol, port: 1 }));
+  const spelled = ['TCP', 'SCTP', 6, 'UDP'];
+  for (const [kind, spec] of [
+    ['HostEndpoint', { node: 'n', interfaceName: '*', ports }],
+    ['WorkloadEndpoint', { ports }],
+  ] as const) {
+    const protocols = (specOf(v3(kind, spec)).ports as Loose[]).map(({ protocol }) => protocol);
+    assert.deepEqual(protocols, spelled, kind);
+  }
   assert.equal(
     validateResource(v3('NetworkPolicy', {}), { namespace: 'n' }).resource?.metadata.namespace,
     'n',
