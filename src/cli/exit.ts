@@ -42,6 +42,14 @@ export function errorText(error: unknown): string {
 
 export function faultText(fault: Fault): string {
   const place = [fault.file, fault.line, fault.column].filter((part) => part !== undefined).join(':');
-  const what = [fault.path, fault.message].filter((part) => part !== '').join(': ');
+  const what = printable([fault.path, fault.message].filter((part) => part !== '').join(': '));
   return place === '' ? `error: ${what}` : `${place}: error: ${what}`;
+}
+
+/** What others wrote must not drive the reader's terminal, nor turn its text round: ECMA-48, Unicode's bidi controls. */
+export function printable(text: string): string {
+  return text.replace(
+    /[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

@@ -10,6 +10,8 @@ import { AppError, InvalidError } from '../lib/errors.ts';
 /** Answers one request. @throws {InvalidError} for a request that is none. */
 export type Evaluator = (request: unknown) => unknown;
 
+/** A resource may have 64 levels, and requests hold resources. */
+const maxRequestNesting = 80;
 const maxLineBytes = 256 * 1024 * 1024; // a matrix request of some thousand pods stays far below
 
 export async function filter(
@@ -32,11 +34,28 @@ function answer(line: string, evaluate: Evaluator): unknown {
 }
 
 function parseRequest(line: string): unknown {
+  const request = parsedJson(line);
+  if (isDeeperThan(request, maxRequestNesting))
+    throw new InvalidError(`request is nested too deep: want at most ${maxRequestNesting} levels`);
+  return request;
+}
+
+function parsedJson(line: string): unknown {
   try {
     return JSON.parse(line);
   } catch (error) {
     throw new InvalidError(`request is not JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+/** Level by level: JSON.parse takes any depth, JSON.stringify and whoever else recurses do not. */
+function isDeeperThan(value: unknown, levels: number): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > levels) return true;
+    level = level.flatMap((each) => (typeof each === 'object' && each !== null ? Object.values(each) : []));
+  }
+  return false;
 }
 
 /** A fault of ours is told as such and does not end the filter either. */

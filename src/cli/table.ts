@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Columns for people: padded with blanks, the last one ragged, as kubectl prints them. */
 
-export function tableText(rows: readonly (readonly string[])[]): string {
+import { printable } from './exit.ts';
+
+export function tableText(written: readonly (readonly string[])[]): string {
+  const rows = written.map((row) => row.map(printable));
   const widths: number[] = [];
   for (const row of rows)
     for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, [...cell].length);

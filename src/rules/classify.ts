@@ -84,22 +84,49 @@ function isNarrow(item: Item): boolean {
   return item.footprint !== 'any' && item.footprint.length <= maximumRanges;
 }
 
+/** Null when it would not pay, which is known before all of it is made. */
 function cutRun(scope: readonly string[], items: readonly Item[]): { steps: Step[]; chains: Chain[] } | null {
   if (items.length < minimumRun) return null;
-  const pieces = items.flatMap((item) => [...rangesOf(item)].map((range) => ({ ...range, item })));
+  const pieces = items.flatMap(piecesOf);
   const protocols = [...new Set(pieces.map((piece) => piece.protocol))].sort((a, b) => a - b);
-  const cut = protocols.flatMap((protocol) =>
-    elementaryCells(pieces.filter((piece) => piece.protocol === protocol)).map((cell) => ({
-      ...cell,
-      protocol,
-    })),
-  );
-  const copies = cut.reduce((sum, cell) => sum + cell.items.length, 0);
-  return copies > maximumCopies * items.length ? null : buildCells(scope, cut);
+  const cut: CutCell[] = [];
+  let copies = maximumCopies * items.length;
+  for (const protocol of protocols) {
+    for (const cell of elementaryCells(pieces.filter((piece) => piece.protocol === protocol))) {
+      copies -= cell.items.length;
+      if (copies < 0) return null;
+      cut.push({ ...cell, protocol });
+    }
+  }
+  return buildCells(scope, cut);
 }
 
-function rangesOf(item: Item): readonly { protocol: number; ports: PortRange }[] {
-  return item.footprint === 'any' ? [] : item.footprint;
+interface Piece {
+  readonly item: Item;
+  /** Of the item in the run. */
+  readonly at: number;
+  readonly protocol: number;
+  readonly ports: PortRange;
+}
+
+/** Disjoint for each protocol, so that an item covers a port once. Those that only touch stay apart: single ports hash. */
+function piecesOf(item: Item, at: number): readonly Piece[] {
+  const pieces: Piece[] = [];
+  const footprint = item.footprint === 'any' ? [] : item.footprint;
+  for (const { protocol, ports } of footprint.toSorted(byProtocolAndPort)) {
+    const top = pieces.at(-1);
+    if (top?.protocol === protocol && ports.first <= top.ports.last) {
+      const last = Math.max(top.ports.last, ports.last);
+      pieces[pieces.length - 1] = { ...top, ports: { first: top.ports.first, last } };
+    } else pieces.push({ item, at, protocol, ports });
+  }
+  return pieces;
+}
+
+type Reach = Exclude<Footprint, 'any'>[number];
+
+function byProtocolAndPort(a: Reach, b: Reach): number {
+  return a.protocol - b.protocol || a.ports.first - b.ports.first;
 }
 
 interface CutCell {
@@ -123,30 +150,23 @@ function buildCells(scope: readonly string[], cut: readonly CutCell[]): { steps:
   return { steps: [{ kind: 'classify', name, cells }], chains: [...chains.values()] };
 }
 
-/** The coarsest disjoint ranges on which the list of covering items is constant; in one sweep over the borders. */
-function elementaryCells(
-  pieces: readonly { ports: PortRange; item: Item }[],
-): { ports: PortRange; items: Item[] }[] {
+/** Disjoint ranges on which the list of covering items is constant; in one sweep over the borders. */
+function* elementaryCells(
+  pieces: readonly Piece[],
+): Generator<{ readonly ports: PortRange; readonly items: readonly Item[] }> {
   const borders = [...new Set(pieces.flatMap(({ ports }) => [ports.first, ports.last + 1]))].sort(
     (a, b) => a - b,
   );
   const starts = groupBy(pieces, (piece) => piece.ports.first);
-  const cells: { ports: PortRange; items: Item[] }[] = [];
-  let open: typeof pieces = [];
+  let open: readonly Piece[] = [];
   for (const [i, border] of borders.entries()) {
     open = [...open.filter((piece) => piece.ports.last >= border), ...(starts.get(border) ?? [])];
     const next = borders[i + 1];
     if (next === undefined || open.length === 0) continue;
-    cells.push({ ports: { first: border, last: next - 1 }, items: inOrder(open, pieces) });
+    // in the order in which the list has its items
+    const items = open.toSorted((a, b) => a.at - b.at).map((piece) => piece.item);
+    yield { ports: { first: border, last: next - 1 }, items };
   }
-  return cells;
-}
-
-/** Sets keep the order in which the list has its items, each once. */
-function inOrder(open: readonly { item: Item }[], pieces: readonly { item: Item }[]): Item[] {
-  if (open.length === 1) return open.map((piece) => piece.item);
-  const covering = new Set(open.map((piece) => piece.item));
-  return [...new Set(pieces.map((piece) => piece.item))].filter((item) => covering.has(item));
 }
 
 function groupBy<T>(values: readonly T[], key: (value: T) => number): Map<number, T[]> {

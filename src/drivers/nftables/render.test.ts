@@ -48,7 +48,7 @@ const matches: { readonly [K in Match['kind']]: readonly (readonly [Match, strin
   'interface-prefix': [[{ kind: 'interface-prefix', side: 'src', prefix: 'cali' }, 'iifname "cali*"']],
   interface: [
     [{ kind: 'interface', side: 'dst', name: 'lo', negate: true }, 'oifname != "lo"'],
-    [{ kind: 'interface', side: 'src', name: '' }, 'iifname ""'],
+    [{ kind: 'interface', side: 'src', name: '' }, 'iif 0'],
   ],
   connection: [
     [{ kind: 'connection', state: 'established' }, 'ct state established,related'],

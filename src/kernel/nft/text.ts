@@ -82,6 +82,7 @@ function statementText(statement: Statement, family: TableFamily): string {
   const not = 'negate' in statement && statement.negate ? '!= ' : '';
   switch (statement.kind) {
     case 'equal':
+      if (statement.value === '') return `${statement.field === 'iifname' ? 'iif' : 'oif'} ${not}0`; // nft reads no empty name
       return `${fieldText(statement.field, family)} ${not}${valueText(statement.field, statement.value)}`;
     case 'range':
       return `${fieldText(statement.field, family)} ${not}${statement.first}-${statement.last}`;

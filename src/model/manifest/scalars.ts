@@ -44,7 +44,13 @@ const integer: ScalarTag = {
   tag: `${prefix}int`,
   default: true,
   test: /^[-+]?(?:0_*[bB]_*[01][01_]*|0_*[xX]_*[0-9a-fA-F][0-9a-fA-F_]*|0_*[oO]_*[0-7][0-7_]*|0[0-7_]*|[1-9][0-9_]*)$/,
-  resolve: (text) => integerOf(text.replaceAll('_', '')),
+  resolve: (text, onError) => {
+    const { sign, digits } = integerParts(text.replaceAll('_', ''));
+    const value = Number(digits);
+    if (!isKept(value, digits))
+      onError(`got ${text.slice(0, 80)}, which a double cannot hold: it would be ${value}`);
+    return sign * value || 0; // no -0: JSON has it, Go's integers do not
+  },
 };
 
 /** Also numbers with a leading zero that are not octal. */
@@ -64,11 +70,15 @@ const notFinite: ScalarTag = {
   resolve: (text) => (/n/i.test(text.slice(-1)) ? Number.NaN : Number.POSITIVE_INFINITY),
 };
 
-function integerOf(text: string): number {
-  const sign = text.startsWith('-') ? -1 : 1;
+/** It is that number, or prints as it is written. Infinity is told elsewhere. */
+function isKept(value: number, digits: string): boolean {
+  return !Number.isFinite(value) || String(value) === digits || BigInt(value) === BigInt(digits);
+}
+
+function integerParts(text: string): { sign: 1 | -1; digits: string } {
   const digits = text.replace(/^[-+]/, '');
-  const octal = /^0[0-7]+$/.test(digits) ? `0o${digits}` : digits;
-  return sign * Number(octal) || 0; // no -0: JSON has it, Go's integers do not
+  const isOctal = /^0[0-7]+$/.test(digits);
+  return { sign: text.startsWith('-') ? -1 : 1, digits: isOctal ? `0o${digits}` : digits };
 }
 
 const customTags = [nothing, yes, no, integer, float, notFinite];

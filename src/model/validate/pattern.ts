@@ -3,7 +3,7 @@
  * Patterns of schemas: RE2's syntax, of which ours use what JavaScript has too and the one flag that it writes elsewhere.
  *
  * Invariants: our patterns take time linear in the text, though JavaScript backtracks: no repetition stands in another in
- *             two ways (schema/hostile.test.ts feeds each with long texts).
+ *             two ways (test/hostile/group-m.test.ts feeds each with long texts).
  */
 
 import { patterns } from '../schema/patterns.ts';
