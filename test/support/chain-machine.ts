@@ -21,6 +21,8 @@ export interface Way {
   readonly connection?: 'established' | 'invalid';
   /** What each dispatch map says of an interface: `d-from cali1` -> a chain. */
   readonly dispatch: ReadonlyMap<string, string>;
+  /** That the packet carries already. */
+  readonly marks?: readonly MarkName[];
 }
 
 export class ChainMachine {
@@ -40,7 +42,7 @@ export class ChainMachine {
   }
 
   run(first: string, packet: Packet): Outcome {
-    return this.#walk(first, packet, new Set(), 0);
+    return this.#walk(first, packet, new Set(this.#way?.marks), 0);
   }
 
   #walk(name: string, packet: Packet, marks: Set<MarkName>, depth: number): Outcome {
