@@ -7,10 +7,16 @@
  *             thus outside: make the descriptor inside (socket.ts) and listen on that.
  *             A netlink socket, a child and a Worker made inside stay inside.
  */
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from 'node:child_process';
 import { access, closeSync, fstatSync, mkdirSync, openSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
-import { AlreadyExistsError, InvalidError, KernelError, NotFoundError } from '../lib/errors.ts';
+import {
+  AlreadyExistsError,
+  InvalidError,
+  KernelError,
+  NotFoundError,
+  UnavailableError,
+} from '../lib/errors.ts';
 import { CLONE_NEWNET, EINVAL, ENOENT, MNT_DETACH, MS_BIND, O_RDONLY } from './sys/constants.ts';
 import type { Fd } from './sys/fd.ts';
 import { sys } from './sys/open.ts';
@@ -143,7 +149,23 @@ export function removeNetns(name: string): void {
     }
     if (error.errno !== EINVAL) throw error; // EINVAL: nothing mounted, a creation that was cut short
   }
-  rmSync(path, { force: true });
+  try {
+    rmSync(path, { force: true });
+  } catch (error) {
+    removeCovered(name, path, error);
+  }
+}
+
+/**
+ * `ip netns add` makes the folder a mount point of its own (iproute2, create_netns_dir) and so copies the mounts in it: the
+ * lower ones can no longer be reached, and keep name and namespace alive. Where only the copies of a mount namespace of its own
+ * are in the way, removing the file takes them away everywhere (vfs_unlink, detach_mounts).
+ */
+function removeCovered(name: string, path: string, cause: unknown): void {
+  const script = 'until rm -f "$1"; do umount -l "$1" || umount -l "$0" || exit; done 2>/dev/null';
+  const command = ['-m', '--propagation', 'private', 'sh', '-c', script, directory, path];
+  if (spawnSync('unshare', command).status === 0) return;
+  throw new UnavailableError(`cannot remove network namespace ${name}: ${path} is in use`, { cause });
 }
 
 /** Where names stand, if none does any more: `ip netns` makes it anew. Left alone while it is in use, or a mount point. */

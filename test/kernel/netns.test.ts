@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
 import { readlink } from 'node:fs/promises';
@@ -67,6 +68,27 @@ rootTest('a named namespace is made, found by ip, opened again and removed witho
   assert.ok(!readFileSync('/proc/self/mountinfo', 'utf8').includes(name));
   assert.throws(() => NetNs.open(name), NotFoundError);
   assert.throws(() => removeNetns(name), NotFoundError);
+});
+
+/** In a mount namespace of its own, for others use the folder meanwhile. */
+const coverAndRemove = `
+  import { execFileSync } from 'node:child_process';
+  import { mkdirSync, readFileSync } from 'node:fs';
+  import { createNetns, listNetns, removeNetns } from '${new URL('../../src/kernel/netns.ts', import.meta.url)}';
+  mkdirSync('/run/netns', { recursive: true });
+  execFileSync('mount', ['-t', 'tmpfs', 'none', '/run/netns']);
+  for (const name of ['covered', 'other']) createNetns(name).close();
+  execFileSync('mount', ['--rbind', '/run/netns', '/run/netns']);
+  removeNetns('covered');
+  const mounts = (name) => readFileSync('/proc/self/mountinfo', 'utf8').split('/' + name + ' ').length - 1;
+  console.log(listNetns().join(), mounts('covered'), mounts('other'));
+`;
+
+rootTest('a namespace is removed whole after `ip netns` made its folder a mount point', () => {
+  const node = [process.execPath, '--disable-warning=ExperimentalWarning', '--input-type=module'];
+  const arguments_ = ['-m', '--propagation', 'private', ...node, '-e', coverAndRemove];
+  const { stdout, stderr } = spawnSync('unshare', arguments_, { encoding: 'utf8' });
+  assert.equal(stdout, 'other 0 2\n', stderr);
 });
 
 rootTest('names that are no file names are refused', () => {
