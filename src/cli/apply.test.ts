@@ -69,6 +69,20 @@ test('kinds on which nothing acts yet are stored, and that is said', async () =>
   assert.match((await cli.run(['get', 'bgppeers'])).out, /192\.0\.2\.1/);
 });
 
+test('settings that hold on no node are noted', async () => {
+  using cli = new CliSession();
+  const felix = (name: string, spec: string) =>
+    `apiVersion: projectcalico.org/v3\nkind: FelixConfiguration\nmetadata: {name: ${name}}\nspec: {${spec}}\n`;
+  const apply = async (text: string) => (await cli.run(['apply', '-f', cli.write('f.yaml', text)])).notes;
+  assert.match((await apply(felix('racks', 'vxlanPort: 1'))).join(), /racks: holds on no node/);
+  const others = [
+    felix('default', 'vxlanPort: 1'),
+    felix('node.n1', 'vxlanPort: 1'),
+    felix('some', 'nodeSelector: all()'),
+  ];
+  assert.deepEqual(await apply(others.join('---\n')), []);
+});
+
 test('a tier with a staged policy is not deleted', async () => {
   using cli = new CliSession();
   const staged = policy('p', '  tier: sec\n').replace('NetworkPolicy', 'StagedNetworkPolicy');

@@ -67,6 +67,7 @@ export function planWrites(
       ...missingTiers(wanted, byPath),
       ...missingNodes(wanted, byPath),
       ...withoutEffect(wanted),
+      ...settingsOfNobody(wanted),
     ],
   };
 }
@@ -232,6 +233,19 @@ function withoutEffect(wanted: readonly Wanted[]): readonly string[] {
   const inert = wanted.map(({ resource }) => keyOf(resource).kind).filter((kind) => !hasEffect(kind));
   const names = [...new Set(inert)].map((kind) => kindRow(kind).writtenKind);
   return names.length === 0 ? [] : [`${names.join(', ')}: checked and stored; nothing acts on that yet`];
+}
+
+function settingsOfNobody(wanted: readonly Wanted[]): readonly string[] {
+  const isOfNobody = ({ resource }: Wanted) =>
+    keyOf(resource).kind === 'FelixConfiguration' &&
+    !/^(default$|node\.)/.test(resource.metadata.name) &&
+    textAt(resource, 'spec', 'nodeSelector') === '';
+  return wanted
+    .filter(isOfNobody)
+    .map(
+      ({ resource }) =>
+        `${objectName(resource)}: holds on no node: want the name default or node.NAME, or a nodeSelector`,
+    );
 }
 
 /** Where nobody stores nodes, none can be missed. */
