@@ -79,6 +79,13 @@ export class ProbeRig implements AsyncDisposable {
     if (own.length > 0) this.#prober.addParty(this.node, own);
   }
 
+  /** Behind a link of the node, by the name of the node's end. */
+  netnsBehind(ifName: string): NetNs {
+    const netns = this.#namespaces[this.#ifNames.indexOf(ifName)];
+    assert.ok(netns, `no link ${ifName}`);
+    return netns;
+  }
+
   /** apply does all its work before it first waits, so that it runs in the node's namespace as a whole. */
   apply(driver: DataplaneDriver): Promise<ApplyReport> {
     const applied: Promise<ApplyReport>[] = [];
