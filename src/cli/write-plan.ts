@@ -64,10 +64,10 @@ export function planWrites(
     writes,
     notices: [
       ...notices,
-      ...missingTiers(wanted, byPath),
-      ...missingNodes(wanted, byPath),
-      ...withoutEffect(wanted),
-      ...settingsOfNobody(wanted),
+      ...noticesOf(
+        wanted.map(({ resource }) => resource),
+        byPath,
+      ),
     ],
   };
 }
@@ -206,63 +206,6 @@ function inOrder(wanted: readonly Wanted[]): readonly Wanted[] {
     return at < 0 ? firstKinds.length : at;
   };
   return [...wanted].sort((a, b) => rank(a) - rank(b));
-}
-
-function missingTiers(wanted: readonly Wanted[], stored: ReadonlyMap<string, Stored>): readonly string[] {
-  const tiers = new Set(
-    wanted.filter(({ resource }) => resource.kind === 'Tier').map((tier) => tier.resource.metadata.name),
-  );
-  return wanted.flatMap(({ resource }) => {
-    const { kind } = keyOf(resource);
-    if (!isPolicyKind(kind) || kind === 'ClusterNetworkPolicy') return []; // its tiers are built in
-    const name = textAt(resource, 'spec', 'tier');
-    if (
-      name === '' ||
-      builtinTiers.has(name) ||
-      tiers.has(name) ||
-      stored.has(keyPath({ kind: 'Tier', name }))
-    )
-      return [];
-    return [
-      `${objectName(resource)}: tier ${name} does not exist; the policy is enforced after all tiers until it does`,
-    ];
-  });
-}
-
-function withoutEffect(wanted: readonly Wanted[]): readonly string[] {
-  const inert = wanted.map(({ resource }) => keyOf(resource).kind).filter((kind) => !hasEffect(kind));
-  const names = [...new Set(inert)].map((kind) => kindRow(kind).writtenKind);
-  return names.length === 0 ? [] : [`${names.join(', ')}: checked and stored; nothing acts on that yet`];
-}
-
-function settingsOfNobody(wanted: readonly Wanted[]): readonly string[] {
-  const isOfNobody = ({ resource }: Wanted) =>
-    keyOf(resource).kind === 'FelixConfiguration' &&
-    !/^(default$|node\.)/.test(resource.metadata.name) &&
-    textAt(resource, 'spec', 'nodeSelector') === '';
-  return wanted
-    .filter(isOfNobody)
-    .map(
-      ({ resource }) =>
-        `${objectName(resource)}: holds on no node: want the name default or node.NAME, or a nodeSelector`,
-    );
-}
-
-/** Where nobody stores nodes, none can be missed. */
-function missingNodes(wanted: readonly Wanted[], stored: ReadonlyMap<string, Stored>): readonly string[] {
-  const isNode = (kind: string) => kind === 'Node' || kind === 'CalicoNode';
-  const known = new Set([
-    ...[...stored.values()].filter(({ key }) => isNode(key.kind)).map(({ key }) => key.name),
-    ...wanted
-      .filter(({ resource }) => resource.kind === 'Node')
-      .map(({ resource }) => resource.metadata.name),
-  ]);
-  if (known.size === 0) return [];
-  return wanted.flatMap(({ resource }) => {
-    const node = textAt(resource, 'spec', 'node');
-    if (keyOf(resource).kind !== 'HostEndpoint' || known.has(node)) return [];
-    return [`${objectName(resource)}: node ${node} does not exist; it is in force nowhere until it does`];
-  });
 }
 
 /** @throws {InvalidError} with every field that may not change and would: a pool's CIDR, for instance. */
