@@ -71,9 +71,7 @@ function missingNodes(
   const isNode = (kind: string) => kind === 'Node' || kind === 'CalicoNode';
   const known = new Set([
     ...[...stored.values()].filter(({ key }) => isNode(key.kind)).map(({ key }) => key.name),
-    ...wanted
-      .filter(({ resource }) => resource.kind === 'Node')
-      .map(({ resource }) => resource.metadata.name),
+    ...resources.filter(({ kind }) => kind === 'Node').map(({ metadata }) => metadata.name),
   ]);
   if (known.size === 0) return [];
   return resources.flatMap((resource) => {

@@ -10,16 +10,15 @@ import type { Stored, Write } from '../contract/datastore.ts';
 import { AlreadyExistsError, ConflictError, type Fault, InvalidError, NotFoundError } from '../lib/errors.ts';
 import { builtinTiers } from '../model/builtin.ts';
 import { memberAt, textAt } from '../model/json.ts';
-import { keyOf, keyPath, kindRow } from '../model/kinds.ts';
+import { keyOf, keyPath } from '../model/kinds.ts';
 import { convertedPolicyPrefix } from '../model/kubernetes/network-policy.ts';
 import { readOrigin } from '../model/origin.ts';
-import { isPolicyKind } from '../model/policy-value.ts';
 import { originAnnotation, type Resource, type ResourceKey } from '../model/types.ts';
-import { hasEffect } from '../model/updates.ts';
 import { validateResource } from '../model/validate/resource.ts';
 import { stdinName } from './io.ts';
 import { objectName } from './object-name.ts';
 import { refuseOverlaps } from './pool-overlap.ts';
+import { noticesOf } from './write-notices.ts';
 
 export type WriteVerb = 'apply' | 'create' | 'replace';
 
