@@ -156,6 +156,13 @@ test('between a host and its workloads its endpoints have no say; the node has',
   );
   const solicit = { ...out, ipVersion: 6 as const, protocol: 58, icmpType: 135 };
   assert.equal(gateOf(workload, host, solicit), 'true neighbour-discovery allow undefined');
+  const advertise = { ...solicit, icmpType: 134 };
+  assert.equal(
+    gateOf(workload, host, advertise, { endpointToHost: 'accept' }),
+    'false endpoint-to-host allow deny',
+    'a router is no workload',
+  );
+  assert.equal(told(hostState(closed), beyond, host, { ...advertise, src: http.src }), 'true');
   assert.equal(told(hostState(closed), beyond, host, { ...solicit, src: http.src }), 'true');
   const forwarded = told(hostState(closed), beyond, workload, { ...solicit, src: http.src });
   assert.equal(forwarded, 'false, forward ingress deny', 'routers never pass it on');

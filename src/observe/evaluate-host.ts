@@ -28,6 +28,7 @@ import {
   evaluatePolicy,
   evaluateTiers,
   type FailsafeStep,
+  headGate,
   type TraceStep,
   type Verdict,
 } from './evaluate.ts';
@@ -105,7 +106,8 @@ export function evaluateAtNode(
 function gateOf(config: DataplaneConfig, { from, to }: Crossing, packet: Packet): NodeGate | null {
   if (from.at === 'host' && to.at === 'workload') return { verdict: 'allow', reason: 'host-to-workload' };
   if (from.at !== 'workload' || to.at !== 'host') return null;
-  if (isNeighbourDiscovery(packet)) return { verdict: 'allow', reason: 'neighbour-discovery' };
+  const isRouters = headGate(packet, config) !== null;
+  if (isNeighbourDiscovery(packet) && !isRouters) return { verdict: 'allow', reason: 'neighbour-discovery' };
   return { verdict: config.endpointToHost === 'drop' ? 'deny' : 'allow', reason: 'endpoint-to-host' };
 }
 

@@ -134,9 +134,14 @@ test('a workload reaches its node by its egress policy and by defaultEndpointToH
 test('neighbour discovery and listener reports reach the node from any workload, and nothing else of ICMPv6', () => {
   const types = Array.from({ length: 256 }, (_, type) => type);
   const passes = (way: Sent) => types.filter((type) => fate({ ...way, packet: icmp6(type) }) === 'accept');
-  // 134 is there for uplinks: a workload's own router advertisements end at the guard of its link.
-  assert.deepEqual(passes({ hook: 'input', in: 'caliClosed' }), [130, 131, 132, 133, 134, 135, 136, 143]);
+  assert.deepEqual(passes({ hook: 'input', in: 'caliClosed' }), [130, 131, 132, 133, 135, 136, 143]);
   assert.deepEqual(passes({ in: 'caliClosed', out: 'eth0' }), [], 'to the node alone');
+});
+
+test('no workload sends its node a router advertisement, whatever policy and settings allow', () => {
+  const config = { endpointToHost: 'accept' } as const;
+  const at = (link: string, type: number) => fate({ hook: 'input', in: link, packet: icmp6(type), config });
+  assert.deepEqual([at('caliA', 134), at('caliA', 133), at('eth0', 134)], ['drop', 'accept', 'accept']);
 });
 
 test('a node reaches its own workloads whatever their policy', () => {

@@ -75,6 +75,7 @@ export function staticChains(
       name: hookChains.input,
       steps: [
         established(),
+        ...routerAdvertisement(family, options),
         ...neighbourDiscovery(family, fromWorkload(options)),
         toHost(options),
         from,
@@ -144,6 +145,14 @@ export function neighbourDiscovery(family: Family, where: readonly Match[]): rea
   if (family === 4) return [];
   const match: Match[] = [...where, { kind: 'protocol', protocol: protocolNumbers.ICMPv6 }];
   return [rule(match, { kind: 'jump', chain: neighbourChain })];
+}
+
+/** A workload's link lets none through either; the policy must not depend on that: a node that believed one is led astray. */
+function routerAdvertisement(family: Family, options: StaticOptions): readonly ChainRule[] {
+  if (family === 4) return [];
+  const protocol: Match = { kind: 'protocol', protocol: protocolNumbers.ICMPv6 };
+  const match: Match[] = [...fromWorkload(options), protocol, { kind: 'icmp-type', type: 134 }];
+  return [rule(match, { kind: 'drop' }, 'router advertisement from a workload')];
 }
 
 function neighbourChains(family: Family): readonly Chain[] {
