@@ -30,3 +30,19 @@ export function readOrigin(resource: Resource): ResourceOrigin | null {
     return null;
   }
 }
+
+/**
+ * The annotation for a policy made from another, of whose rules each may have become any number: each stands where the one
+ * stands that it came from. Null when nobody knows where that is.
+ */
+export function convertedOrigin(
+  policy: Resource,
+  groups: { readonly [D in 'ingress' | 'egress']: readonly (readonly unknown[])[] },
+): { [annotation: string]: string } | null {
+  const origin = readOrigin(policy);
+  if (!origin) return null;
+  const linesOf = (direction: 'ingress' | 'egress') =>
+    groups[direction].flatMap((group, i) => group.map(() => origin.rules[direction][i] ?? origin.line));
+  const rules = { ingress: linesOf('ingress'), egress: linesOf('egress') };
+  return { [originAnnotation]: JSON.stringify({ ...origin, rules }) };
+}

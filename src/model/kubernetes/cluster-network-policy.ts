@@ -11,8 +11,8 @@ import { tryParseCidr } from '../../lib/cidr.ts';
 import { type PortRange, portRangeText, unionOfRanges } from '../../lib/ports.ts';
 import { isObject, listAt, member, memberAt, textAt } from '../json.ts';
 import { calicoVersion } from '../kinds.ts';
-import { readOrigin } from '../origin.ts';
-import { type Json, type JsonObject, originAnnotation, type Resource } from '../types.ts';
+import { convertedOrigin } from '../origin.ts';
+import type { Json, JsonObject, Resource } from '../types.ts';
 import { namespaceSelectorText, podSelectorText } from './labels.ts';
 
 const tiers: { readonly [written: string]: string } = { Admin: 'kube-admin', Baseline: 'kube-baseline' };
@@ -22,7 +22,7 @@ export function convertClusterNetworkPolicy(policy: Resource): Resource {
   const { name, creationTimestamp, resourceVersion } = policy.metadata;
   const ingress = listAt(policy, 'spec', 'ingress').map((rule) => rulesOf(rule, 'from', 'source'));
   const egress = listAt(policy, 'spec', 'egress').map((rule) => rulesOf(rule, 'to', 'destination'));
-  const annotations = originOf(policy, ingress, egress);
+  const annotations = convertedOrigin(policy, { ingress, egress });
   return {
     apiVersion: calicoVersion,
     kind: 'GlobalNetworkPolicy',
@@ -55,23 +55,6 @@ export function withClosedRules(policy: Resource, paths: ReadonlySet<string>): R
     return [direction, rules] as const;
   });
   return { ...policy, spec: { ...(policy.spec as JsonObject), ...Object.fromEntries(closed) } };
-}
-
-/** Each v3 rule stands where the rule stands that it came from. */
-function originOf(
-  policy: Resource,
-  ingress: readonly JsonObject[][],
-  egress: readonly JsonObject[][],
-): { [annotation: string]: string } | null {
-  const origin = readOrigin(policy);
-  if (!origin) return null;
-  const spread = (groups: readonly JsonObject[][], lines: readonly number[]) =>
-    groups.flatMap((group, i) => group.map(() => lines[i] ?? origin.line));
-  const rules = {
-    ingress: spread(ingress, origin.rules.ingress),
-    egress: spread(egress, origin.rules.egress),
-  };
-  return { [originAnnotation]: JSON.stringify({ ...origin, rules }) };
 }
 
 /** Of a subject or peer that names Pods or namespaces: never anything else that has these labels. */

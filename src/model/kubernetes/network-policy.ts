@@ -10,8 +10,8 @@ import { type PortRange, portRangeText, unionOfRanges } from '../../lib/ports.ts
 import { defaultTier } from '../builtin.ts';
 import { isObject, listAt, member, memberAt, textAt } from '../json.ts';
 import { calicoVersion } from '../kinds.ts';
-import { readOrigin } from '../origin.ts';
-import { type Json, type JsonObject, originAnnotation, type Resource } from '../types.ts';
+import { convertedOrigin } from '../origin.ts';
+import type { Json, JsonObject, Resource } from '../types.ts';
 import { namespaceSelectorText, podSelectorText } from './labels.ts';
 
 /** Before the name, so that a v3 policy of the same name is another. */
@@ -22,7 +22,7 @@ export function convertNetworkPolicy(policy: Resource): Resource {
   const { name, namespace = 'default', creationTimestamp, resourceVersion } = policy.metadata;
   const ingress = listAt(policy, 'spec', 'ingress').map((rule) => rulesOf(rule, 'from', 'source'));
   const egress = listAt(policy, 'spec', 'egress').map((rule) => rulesOf(rule, 'to', 'destination'));
-  const annotations = originOf(policy, ingress, egress);
+  const annotations = convertedOrigin(policy, { ingress, egress });
   return {
     apiVersion: calicoVersion,
     kind: 'NetworkPolicy',
@@ -56,23 +56,6 @@ export function withoutRules(policy: Resource, paths: ReadonlySet<string>): Reso
   });
   const spec = { ...(policy.spec as JsonObject), ...Object.fromEntries(kept), policyTypes: typesOf(policy) };
   return { ...policy, spec };
-}
-
-/** Each v3 rule stands where the Kubernetes rule stands that it came from. */
-function originOf(
-  policy: Resource,
-  ingress: readonly JsonObject[][],
-  egress: readonly JsonObject[][],
-): { [annotation: string]: string } | null {
-  const origin = readOrigin(policy);
-  if (!origin) return null;
-  const spread = (groups: readonly JsonObject[][], lines: readonly number[]) =>
-    groups.flatMap((group, i) => group.map(() => lines[i] ?? origin.line));
-  const rules = {
-    ingress: spread(ingress, origin.rules.ingress),
-    egress: spread(egress, origin.rules.egress),
-  };
-  return { [originAnnotation]: JSON.stringify({ ...origin, rules }) };
 }
 
 /** The API server fills policyTypes in; in its absence ingress always counts, egress when it has rules. */
