@@ -169,14 +169,14 @@ spec: {node: n1, expectedIPs: [172.16.0.1]}
   const locked = await run(session, 'diff', '--against', files.pods, '-f', host);
   assert.match(
     locked.out,
-    /before by no policy looks at it\n {2}after by ingress: the end of its profiles\n/,
+    /before by nobody: no policy looks at it\n {2}after by ingress: the end of its profiles\n/,
   );
   assert.match(
     locked.out,
     /\n {4}TCP 79, 80; UDP 53, 67, 69; ICMP \(IPv4\): 3 pairs\n {6}shop\/db, shop\/web-1, shop\/web-2 -> host\/n1\n/,
   ); // and not the failsafe ports
   const freed = await run(session, 'diff', '--against', files.pods, host, '--delete', '-f', host);
-  assert.match(freed.out, /would become allowed: [\s\S]*after by no policy looks at it\n/);
+  assert.match(freed.out, /would become allowed: [\s\S]*after by nobody: no policy looks at it\n/);
 });
 
 test('without anything to compare it says what it wants', async () => {

@@ -92,6 +92,17 @@ test('nothing found is no error', async () => {
   assert.deepEqual((await cli.run(['get', 'gnp'])).notes, ['No resources found']);
 });
 
+test('an unknown kind is no object: the one that was meant, or all there are', async () => {
+  using session = new CliSession();
+  const near = await session.run(['get', 'gnpp']);
+  assert.deepEqual([near.code, near.notes[0]], [2, 'error: unknown kind "gnpp", did you mean gnp?']);
+  const far = await session.run(['get', 'gizmos']);
+  assert.match(
+    far.notes[0] ?? '',
+    /^error: unknown kind "gizmos", want one of namespaces, .*, livemigrations$/,
+  );
+});
+
 test('custom columns and jsonpath', async () => {
   using cli = await filled();
   const columns = 'custom-columns=NAME:.metadata.name,NODE:.spec.nodeName,IMAGES:.spec.containers[*].image';

@@ -3,6 +3,7 @@
 import { UsageError } from '../lib/errors.ts';
 import { type KindRow, kinds, rowOfName } from '../model/kinds.ts';
 import type { ResourceKey } from '../model/types.ts';
+import { nearest } from '../model/validate/check.ts';
 
 export interface References {
   /** Without names: all objects of these kinds. */
@@ -27,9 +28,14 @@ export function parseReferences(words: readonly string[], namespace: string): Re
 export function rowNamed(name: string): KindRow {
   const row = rowOfName(name);
   if (row) return row;
-  throw new UsageError(
-    `unknown kind ${JSON.stringify(name)}, want one of ${kinds.map((each) => each.plural).join(', ')}`,
+  const near = nearest(
+    name,
+    kinds.flatMap(({ plural, singular, shortNames }) => [plural, singular, ...shortNames]),
   );
+  const wanted = near
+    ? `did you mean ${near}?`
+    : `want one of ${kinds.map((each) => each.plural).join(', ')}`;
+  throw new UsageError(`unknown kind ${JSON.stringify(name)}, ${wanted}`);
 }
 
 function slashedKey(word: string, namespace: string): ResourceKey {

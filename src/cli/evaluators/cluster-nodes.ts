@@ -92,7 +92,11 @@ export class ClusterNodes {
   /** Those with endpoints of their own. */
   get withEndpoints(): readonly string[] {
     if (!this.differ) return [];
-    return this.names.filter((name) => this.#view(name).state.hostEndpoints.size > 0);
+    return this.names.filter((name) => this.hasEndpoints(name));
+  }
+
+  hasEndpoints(name: string): boolean {
+    return this.#view(name).state.hostEndpoints.size > 0;
   }
 
   #view(name: string): ClusterNode {
@@ -127,7 +131,6 @@ function uplinkOf(
   addresses: readonly Address[],
   link: IfName | null,
 ): Pick<Uplink, 'endpoint' | 'why'> {
-  if (state.hostEndpoints.size === 0) return { endpoint: null, why: 'the node has no host endpoint' };
   if (link !== null) {
     const endpoint = hostEndpointAt(state, { name: link, addresses });
     return { endpoint, why: endpoint ? `it polices ${link}` : `none polices ${link}` };

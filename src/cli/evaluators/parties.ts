@@ -30,7 +30,8 @@ export function placedParty(cluster: Cluster, text: string): Party {
 export function uplinksBetween({ nodes }: Cluster, parties: readonly Party[]): readonly Uplink[] {
   const names = parties.flatMap((party) => nodeIn(party)?.name ?? []);
   const distinct = [...new Set(names)];
-  return names.length > 1 && distinct.length === 1 ? [] : distinct.map((name) => nodes.uplink(name));
+  if (names.length > 1 && distinct.length === 1) return [];
+  return distinct.filter((name) => nodes.hasEndpoints(name)).map((name) => nodes.uplink(name));
 }
 
 function nodeIn(party: Party): NodeView | undefined {

@@ -115,7 +115,7 @@ function sameEnds(allowing: readonly Decider[], denying: readonly Decider[]): re
 
 function directedText(deciders: readonly Decider[]): string {
   const texts = deciders.map(({ direction, by }) => `${direction ?? 'the node'}: ${decidedByText(by)}`);
-  return texts.length === 0 ? 'no policy looks at it' : [...new Set(texts)].join('; ');
+  return texts.length === 0 ? 'nobody: no policy looks at it' : [...new Set(texts)].join('; ');
 }
 
 interface SamePairs {

@@ -99,11 +99,9 @@ export const finite: Check = (value, path, report) => {
 export function oneOf(...choices: readonly (string | number)[]): Check {
   return (value, path, report) => {
     if (choices.some((choice) => choice === value)) return;
-    const near = typeof value === 'string' ? nearest(value, choices.map(String)) : null;
-    report(
-      path,
-      `got ${shown(value)}, want ${listed(choices.map(String))}${near ? `; did you mean ${near}?` : ''}`,
-    );
+    const words = choices.map((choice) => (choice === '' ? '""' : String(choice)));
+    const near = typeof value === 'string' ? nearest(value, words) : null;
+    report(path, `got ${shown(value)}, want ${listed(words)}${near ? `; did you mean ${near}?` : ''}`);
   };
 }
 
@@ -155,7 +153,7 @@ export function unknownField(name: string, known: readonly string[]): string {
 }
 
 /** The choice within two edits of what was written, case aside; null if none or the text is long. */
-function nearest(written: string, choices: readonly string[]): string | null {
+export function nearest(written: string, choices: readonly string[]): string | null {
   if (written.length > 64) return null;
   const ranked = choices
     .map((choice) => ({ choice, edits: editDistance(written.toLowerCase(), choice.toLowerCase()) }))

@@ -278,6 +278,18 @@ test('every fault is told at once, with what was found, what is wanted and what 
   ]);
 });
 
+test('a kind that is nearly one is told by its name, no value by two quotes', () => {
+  const meant = faultsOf({ ...v3('NetworkPolicy', {}), kind: 'GlobalNetworkPolcy' });
+  const message = 'got "GlobalNetworkPolcy" of "projectcalico.org/v3", did you mean GlobalNetworkPolicy?';
+  assert.deepEqual(meant, [['kind', message]]);
+  const [unmeant] = faultsOf({ ...v3('NetworkPolicy', {}), kind: 'Gizmo' });
+  assert.match(unmeant?.[1] ?? '', /^got "Gizmo" of .*, want one of Namespace, .*, LiveMigration$/);
+  const state = faultsOf(
+    v3('BlockAffinity', { node: 'n', cidr: '10.0.0.0/26', deleted: false, state: 'sure' }),
+  );
+  assert.deepEqual(state, [['spec.state', 'got "sure", want "", pending, confirmed or pendingDeletion']]);
+});
+
 test('types follow from the number of rules, not from the presence of their fields', () => {
   const rule = { action: 'Allow' };
   const table: [Loose, string[]][] = [

@@ -16,7 +16,7 @@ import { defaultNamespace, withDefaults } from '../defaults.ts';
 import { copyObject, isObject, member, shapeFault, textAt } from '../json.ts';
 import { type KindRow, kinds, rowOfManifest } from '../kinds.ts';
 import type { JsonObject, Resource, ResourceKind } from '../types.ts';
-import { collect, shown } from './check.ts';
+import { collect, nearest, shown } from './check.ts';
 import { shapeOf, transitionOf } from './shape.ts';
 
 export interface Validation {
@@ -86,6 +86,8 @@ function kindFault(apiVersion: string, kind: string): Fault {
       message: `got ${shown(apiVersion)}, want ${versions.join(' or ')} with kind ${kind}`,
     };
   }
-  const known = [...new Set(kinds.map((row) => row.writtenKind))].join(', ');
-  return { path: 'kind', message: `got ${shown(kind)} of ${shown(apiVersion)}, want one of ${known}` };
+  const known = [...new Set(kinds.map((row) => row.writtenKind))];
+  const near = nearest(kind, known);
+  const wanted = near ? `did you mean ${near}?` : `want one of ${known.join(', ')}`;
+  return { path: 'kind', message: `got ${shown(kind)} of ${shown(apiVersion)}, ${wanted}` };
 }
