@@ -12,7 +12,7 @@ export function manifestOptions(command: Command): Command {
     .option('-R, --recursive', 'also the directories below')
     .option(
       '--skip-unsupported',
-      'leave out objects of kinds that are not read (Deployment, Service...), and say so',
+      'leave out objects of kinds that are not read (Deployment, ConfigMap...), and say so',
     )
     .option('-n, --namespace <name>', 'for objects that name none');
 }
