@@ -22,8 +22,10 @@ import type { BaseHook, Element } from '../../kernel/nft/model.ts';
 import type { Family } from '../../lib/address.ts';
 import type { IpSetId, KeyPath } from '../../lib/brand.ts';
 import { assertNever } from '../../lib/errors.ts';
+import { addTo, removeFrom } from '../../lib/sets-by-key.ts';
 import type { Chain } from '../../rules/chain.ts';
 import { hostPlaces } from '../../rules/host-chains.ts';
+import { logPrefix } from '../../rules/log-prefix.ts';
 import { chainName } from '../../rules/names.ts';
 import {
   allowedChain,
@@ -210,11 +212,11 @@ export class FamilyRuleset {
   #setHost(id: KeyPath, endpoint: ResolvedHostEndpoint | null): void {
     const owner = `host ${id}`;
     this.#replaceUses(owner, tiersOfHost(this.#hosts.get(id)), tiersOfHost(endpoint));
-    const isFirstOrLast = this.#hosts.isEmpty || endpoint === null;
+    const wasEmpty = this.#hosts.isEmpty;
     this.#hosts.set(id, endpoint);
     this.#dirty.add(owner);
     this.#dirty.add(staticOwner);
-    if (isFirstOrLast) this.#dirtyAll();
+    if (this.#hosts.isEmpty !== wasEmpty) this.#dirtyAll(); // policies of hosts' stages come and go with hosts
   }
 
   #replaceUses(
@@ -222,7 +224,7 @@ export class FamilyRuleset {
     before: readonly ResolvedTier[] = [],
     after: readonly ResolvedTier[] = [],
   ): void {
-    for (const policy of policiesOf(before)) this.#users.get(policy)?.delete(owner);
+    for (const policy of policiesOf(before)) removeFrom(this.#users, policy, owner);
     for (const policy of policiesOf(after)) addTo(this.#users, policy, owner);
   }
 
@@ -252,7 +254,7 @@ export class FamilyRuleset {
   #renderPolicy(id: KeyPath): void {
     const policy = this.#policies.get(id);
     const owner = `policy ${id}`;
-    if (!policy || policy.staged !== undefined) {
+    if (!policy || policy.staged !== undefined || (policy.stage && this.#hosts.isEmpty)) {
       for (const direction of directions) this.#outlines.delete(outlineKey(owner, direction));
       return this.#want(owner, null);
     }
@@ -289,7 +291,7 @@ export class FamilyRuleset {
         {
           chain: listChainName(owner, direction),
           title,
-          logPrefix: logPrefixOf(this.#config.logPrefix, direction, title, policy),
+          logPrefix: logPrefix(this.#config.logPrefix, direction, title, policy),
           allowed: policy?.stage ? stageAllowedChain[policy.stage] : allowedChain[direction],
           onPass,
         },
@@ -359,7 +361,7 @@ export class FamilyRuleset {
   }
 
   #want(owner: string, chains: readonly Chain[] | null): void {
-    for (const set of this.table.unit(owner)?.ipSets ?? []) this.#readers.get(set)?.delete(owner);
+    for (const set of this.table.unit(owner)?.ipSets ?? []) removeFrom(this.#readers, set, owner);
     const unit = chains ? renderUnit(chains, this.#ipSets) : null;
     const before = this.table.unit(owner)?.unions ?? new Map<string, readonly IpSetId[]>();
     for (const [name, sets] of unit?.unions ?? []) this.#ipSets.useUnion(name, sets);
@@ -377,24 +379,6 @@ function tiersOfHost(endpoint: ResolvedHostEndpoint | null | undefined): readonl
   if (!endpoint) return [];
   const { tiers, forward, untracked, preDnat } = endpoint;
   return [...tiers, ...forward, ...untracked, ...preDnat];
-}
-
-/** As FelixConfiguration's logPrefix says; without any of its signs the policy is named all the same. */
-function logPrefixOf(written: string, direction: Direction, title: string, policy?: ResolvedPolicy): string {
-  if (!/%[tknp]/.test(written)) return `${written} ${direction} ${title}`;
-  const signs: { readonly [sign: string]: string } = {
-    '%t': policy?.tier ?? '',
-    '%k': policy?.kind ?? 'Profile',
-    '%n': policy?.name ?? title,
-    '%p': title,
-  };
-  return written.replace(/%[tknp]/g, (sign) => signs[sign] ?? sign);
-}
-
-function addTo<K, V>(index: Map<K, Set<V>>, key: K, value: V): void {
-  const found = index.get(key);
-  if (found) found.add(value);
-  else index.set(key, new Set([value]));
 }
 
 function outlineKey(owner: string, direction: Direction): string {
