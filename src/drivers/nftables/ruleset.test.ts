@@ -52,3 +52,15 @@ test('a policy of one stage of hosts stands only where a host endpoint does: oth
     assert.deepEqual(chainsAfter(ruleset, { kind: 'host-endpoint-remove', id: host }), bare);
   }
 });
+
+test('what the kernel refused is forgotten with the policy that asked for it', () => {
+  const ruleset = new FamilyRuleset(4, { interfacePrefix: 'cali' });
+  const policy = resolvedPolicy('default', [resolvedRule('allow')]);
+  const added = chainsAfter(ruleset, { kind: 'policy-update', id, policy });
+  const chain = [...added].find((name) => name.startsWith('pi-')) ?? '';
+  assert.ok(ruleset.table.quarantine(chain, 'refused'));
+  assert.equal(ruleset.table.quarantined().size, 1);
+  ruleset.onMessage({ kind: 'policy-remove', id });
+  ruleset.render();
+  assert.deepEqual([...ruleset.table.quarantined()], []);
+});

@@ -221,10 +221,15 @@ export class FamilyTable {
   #forgetUnwanted(unit: Unit): void {
     for (const name of [...unit.chains.keys(), ...unit.sets.keys()]) {
       const count = this.#wanted.get(name);
-      if (count && unit.chains.has(name) && count.chains === 0) this.#chains.deleteDesired(name);
+      if (count && unit.chains.has(name) && count.chains === 0) this.#forgetChain(name);
       if (count && unit.sets.has(name) && count.sets === 0) this.forgetSet(name);
       if (count?.chains === 0 && count.sets === 0) this.#wanted.delete(name);
     }
+  }
+
+  #forgetChain(name: string): void {
+    this.#quarantine.delete(name);
+    this.#chains.deleteDesired(name);
   }
 
   /** The kernel cannot change where a chain is hooked: one that a stranger hooked elsewhere goes and comes anew. */
