@@ -54,7 +54,8 @@ export function agentConfig(args: AgentArguments, env: Environment): AgentConfig
   const settings = settingsOf({ node, labels: {}, configurations: [], local });
   for (const name of vital) {
     const setting = settings.get(name);
-    if (setting?.fault) throw new InvalidError(`${name} in the ${setting.source}: ${setting.fault}`);
+    if (setting?.fault)
+      throw new InvalidError(`cannot start: ${name} in the ${setting.source}: ${setting.fault}`);
   }
   return {
     node,

@@ -72,7 +72,9 @@ function settingsText(settings: readonly Setting[]): string {
     `  ${name}`,
     JSON.stringify(value),
     source,
-    fault === undefined ? effectText(effect, source) : `not taken: ${fault}`,
+    fault === undefined
+      ? effectText(effect, source)
+      : `${value === null ? 'not taken' : 'the default holds'}: ${fault}`,
   ]);
   return tableText([['  NAME', 'VALUE', 'FROM', 'EFFECT'], ...rows]);
 }

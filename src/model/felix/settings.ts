@@ -101,7 +101,7 @@ function readIn(source: Source, parameter: Parameter, text: string): { value: Js
     return { value: parameter.fallback, fault: 'only the file and the environment may set it' };
   const read = readParameter(parameter, text);
   if ('value' in read) return read;
-  return { value: parameter.fallback, fault: `${read.fault}: the default holds` };
+  return { value: parameter.fallback, fault: read.fault };
 }
 
 function matches(selector: string, labels: SettingsOf['labels']): boolean {
