@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The commands of the README's part on policies in CI, pasted, print what it shows. */
+/** The commands of the README's part on policies in CI and those of docs/host-endpoints.md, pasted, print what is shown. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -38,4 +38,16 @@ test('muslin diff: what the README shows is its end', async () => {
   assert.equal(code, 0);
   assert.ok(shown.startsWith('would become allowed: 4 cases\n'));
   assert.ok(out.endsWith(shown), out);
+});
+
+test('docs/host-endpoints.md: its cases hold, and what it shows of explain is what explain says', async () => {
+  using session = new CliSession();
+  const examples = join(root, 'examples/host-endpoints');
+  const { code, out } = await session.run(['test', '-f', join(examples, 'cases.yaml')]);
+  assert.deepEqual([code, out], [0, '4 cases: 4 passed, 0 failed\n']);
+  const page = readFileSync(join(root, 'docs/host-endpoints.md'), 'utf8');
+  const told = blocksOf(page).find((block) => block.startsWith('shop/web-1 ')) ?? '';
+  const rule = /no-telnet: rule 0 denies {2}\(examples\/host-endpoints\/firewall\.yaml:(\d+)\)/.exec(told);
+  const lines = readFileSync(join(examples, 'firewall.yaml'), 'utf8').split('\n');
+  assert.equal(lines[Number(rule?.[1]) - 1]?.trim(), '- action: Deny');
 });
