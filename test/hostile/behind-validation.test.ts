@@ -123,9 +123,12 @@ class Node implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
-    await this.#running;
-    await this.store[Symbol.asyncDispose]();
-    this.session[Symbol.dispose]();
+    try {
+      await this.#running;
+    } finally {
+      await this.store[Symbol.asyncDispose]();
+      this.session[Symbol.dispose]();
+    }
   }
 }
 

@@ -286,6 +286,8 @@ test(
       policy('r', count, 40_001),
     ];
     assertLinear((count) => assertNftText(nftOperations(messagesFor(...three(count)))).length, 512);
+    const perRule = nftOperations(messagesFor(...three(512))).length / (3 * 512);
+    assert.ok(perRule < 10, `${perRule} operations for a rule`);
   },
 );
 
@@ -386,6 +388,17 @@ test('M10: where any text may stand, it reaches neither nft’s grammar nor a fi
       input: transactionText(ops).replaceAll('{ flags owner,persist; }', ''),
     }),
   );
+});
+
+test('M10: whatever a rule were to say, its text stays one line of nft’s grammar', () => {
+  for (const text of [...metacharacters, 'é'.repeat(200), 'x'.repeat(500)]) {
+    const statements = [
+      { kind: 'log', prefix: text.slice(0, 60) },
+      { kind: 'prefix', field: 'iifname', prefix: text.slice(0, 9) },
+    ] as const;
+    const table = { family: 4, name: 'muslin' } as const;
+    assertNftText([{ op: 'add-rule', table, chain: 'c', rule: { statements, comment: text } }]);
+  }
 });
 
 function memberSelector({ spec }: Resource): string {

@@ -5,7 +5,8 @@
  */
 import assert from 'node:assert/strict';
 import { compileFor } from '../../src/calc/compile.ts';
-import { parseAddress } from '../../src/lib/address.ts';
+import { familyOf, parseAddress } from '../../src/lib/address.ts';
+import type { Address } from '../../src/lib/brand.ts';
 import { type Fault, UnsupportedError } from '../../src/lib/errors.ts';
 import { builtinUpdate, builtinUpdates } from '../../src/model/builtin.ts';
 import { isObject } from '../../src/model/json.ts';
@@ -17,6 +18,8 @@ import type { Resource, ResourceKey, Update } from '../../src/model/types.ts';
 import { updatesOf } from '../../src/model/updates.ts';
 import { isRuleFault } from '../../src/model/validate/kubernetes.ts';
 import { validateResource } from '../../src/model/validate/resource.ts';
+import { DataplaneState } from '../../src/observe/dataplane-state.ts';
+import { explain, type Party } from '../../src/observe/explain.ts';
 import { cluster, gnp, hep } from '../support/oracle-cluster.ts';
 import { assertNftText, nftOperations } from './nft-grammar.ts';
 
@@ -112,6 +115,12 @@ export function isNamed(value: unknown, path: string): boolean {
 export function storeHostile(key: ResourceKey, value: unknown): readonly Update[] {
   const { updates, faults } = updatesOf(key, value as Resource | null);
   const { faults: invalid } = validateResource(value);
+  if (invalid.length === 0)
+    assert.deepEqual(
+      faults.filter(({ path }) => path === ''),
+      [],
+      'what is valid converts',
+    );
   const survives = invalid.every(({ path }) => isRuleFault(path)) && /^(Kubernetes|Cluster)N/.test(key.kind);
   if (invalid.length > 0 && value !== null && !builtinUpdate(key)) {
     assert.ok(faults.length > 0, 'it is said that it counts as absent');
@@ -166,13 +175,33 @@ function compiledText(updates: readonly Update[]): string {
   return JSON.stringify(compileFor(node, [...builtinUpdates(), ...updates]));
 }
 
+/** An address of two owners is nobody's case to decide. */
+const isEndpoint = /^(Pod|WorkloadEndpoint|HostEndpoint)$/;
+
+/** What the compiled messages say of the same packets. */
+function evaluated(resource: Resource): boolean[] {
+  const updates = updatesOf(keyOf(resource), resource).updates;
+  const state = DataplaneState.from(compileFor(node, [...builtinUpdates(), ...neighbourUpdates, ...updates]));
+  const parties = new Map<string, Party>(
+    [...state.endpoints].flatMap(([id, endpoint]) =>
+      endpoint.addresses.map((address) => [address, { kind: 'endpoint', state, id, address }] as const),
+    ),
+  );
+  return packets.map(({ from, to, ...probe }) => {
+    const party = (address: Address): Party => parties.get(address) ?? { kind: 'address', address };
+    return explain(party(from), party(to), { ...probe, ipVersion: familyOf(from) }).allowed;
+  });
+}
+
 /** The oracle reads what was accepted without any error but that it does not read HTTP. */
 export function judgeHostile(resource: Resource): void {
   const path = keyPath(keyOf(resource));
   const others = neighbours.filter((each) => keyPath(keyOf(each)) !== path);
   try {
     const judge = oracleOf([...others, resource]);
-    for (const packet of packets) judge(packet);
+    const told = packets.map((packet) => judge(packet).allowed);
+    if (!isEndpoint.test(resource.kind))
+      assert.deepEqual(evaluated(resource), told, 'oracle and evaluator agree');
   } catch (error) {
     if (!(error instanceof UnsupportedError) || !JSON.stringify(resource).includes('"http"')) throw error;
   }

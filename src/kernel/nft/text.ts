@@ -144,7 +144,7 @@ function fieldText(field: Field, family: TableFamily): string {
 
 /** nft's strings know no escapes: what would end one, or is no print, stands as a question mark. */
 function quoted(text: string): string {
-  return `"${text.replace(/["\\\p{Cc}]/gu, '?')}"`;
+  return `"${text.replace(/["\\\p{Cc}\p{Cs}]/gu, '?')}"`;
 }
 
 /** NFTNL_UDATA_COMMENT_MAXLEN, with its NUL. */
