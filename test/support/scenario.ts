@@ -8,6 +8,7 @@
  *     expect-flow A -> B:PORT[/udp] allowed|denied [by WHAT] measured with packets in every family that both have
  *     expect-flow A -> B/icmp allowed|denied [by WHAT]
  *     expect-address POD ADDRESS...
+ *     expect-output ARGUMENT... ~ WORD...                    the user's own command prints these words in this order on one line
  *     expect-rules NODE FILE                                 chains of `nft list table ip muslin`, hashes in names as *
  *     -- FILE --                                             from here to the next such line: a file
  *
@@ -80,6 +81,8 @@ async function step([verb = '', ...words]: readonly string[], stage: Stage): Pro
       return expectFlow(words, stage);
     case 'expect-address':
       return expectAddress(words, stage);
+    case 'expect-output':
+      return expectOutput(words, stage);
     case 'expect-rules':
       return expectRules(words, stage);
     default:
@@ -143,6 +146,18 @@ async function expectAddress([name = '', ...addresses]: readonly string[], stage
   for (const address of addresses) {
     assert.equal(await stage.lab.address(pathOf(name), address.includes(':') ? 6 : 4), address, stage.line);
   }
+}
+
+async function expectOutput(words: readonly string[], { lab, line }: Stage): Promise<void> {
+  const at = words.indexOf('~');
+  if (at < 1) throw new TypeError(`${line}: want ARGUMENT... ~ WORD...`);
+  const { out, notes } = await lab.cli(...words.slice(0, at));
+  const wanted = words.slice(at + 1).join(' ');
+  const lines = out.split('\n').map((each) => each.trim().replace(/\s+/g, ' '));
+  assert.ok(
+    lines.some((each) => each.includes(wanted)),
+    `${line}\n${out}${notes}`,
+  );
 }
 
 async function expectRules([node = '', file = '']: readonly string[], stage: Stage): Promise<void> {
