@@ -3,6 +3,9 @@
  * Joins the store's stream and the graph: updates are taken as they come, the graph is flushed once per turn of the
  * event loop, so that batches grow by themselves under load and a single change waits for nothing. A long flush lets
  * others have their turn.
+ *
+ * Invariants: of a list that comes in portions after a loss of the store nothing is said before all of it is told: between
+ *             a policy that went and the one in its place a node would be open.
  */
 import type { CalcGraph } from '../calc/graph.ts';
 import type { DataplaneMessage } from '../contract/dataplane.ts';
@@ -26,6 +29,8 @@ export class Batcher implements SyncerSink {
   readonly #emit: (message: DataplaneMessage) => void;
   readonly #listener: BatchListener;
   #scheduled = false;
+  #status: SyncStatus = 'wait-for-ready';
+  #wasInSync = false;
   /** Since the graph had last said all. */
   #messages = 0;
 
@@ -41,19 +46,27 @@ export class Batcher implements SyncerSink {
   }
 
   onStatus(status: SyncStatus): void {
+    this.#status = status;
+    if (status === 'in-sync') this.#wasInSync = true;
     this.#graph.onStatus(status);
     this.#listener.onStatus(status);
     this.#flushSoon();
   }
 
   #flushSoon(): void {
-    if (this.#scheduled) return;
+    if (this.#scheduled || this.#isListing) return;
     this.#scheduled = true;
     setImmediate(() => this.#flush());
   }
 
+  /** Before the first list is whole the graph says nothing anyhow, and may calculate meanwhile. */
+  get #isListing(): boolean {
+    return this.#wasInSync && this.#status !== 'in-sync';
+  }
+
   #flush(): void {
     this.#scheduled = false;
+    if (this.#isListing) return;
     const end = performance.now() + budget;
     const isDone = this.#graph.flush(
       (message) => {

@@ -21,6 +21,12 @@ const kindOrder: readonly ModelKind[] = [
   'FelixConfiguration',
 ];
 
+type Pending = Map<ModelKind, Map<KeyPath, Update>>;
+
+function nothingPending(): Pending {
+  return new Map(kindOrder.map((kind) => [kind, new Map()]));
+}
+
 /** Holds the present state and tells the nodes what differs from what they were told before. */
 export class Dispatcher {
   readonly #node: string;
@@ -28,7 +34,7 @@ export class Dispatcher {
   readonly #present = new Map<ModelKind, Map<KeyPath, ModelTypes[ModelKind]>>(
     kindOrder.map((kind) => [kind, new Map()]),
   );
-  readonly #pending = new Map<ModelKind, Map<KeyPath, Update>>(kindOrder.map((kind) => [kind, new Map()]));
+  #pending = nothingPending();
 
   constructor(node: string, nodes: readonly CalcNode[]) {
     this.#node = node;
@@ -50,14 +56,16 @@ export class Dispatcher {
     return false;
   }
 
-  /** What comes while it pauses waits for the next flush, or for its kind's turn in this one. */
+  /**
+   * What comes while it pauses waits for the next flush, whatever its kind: a label and the selector that follows it, told
+   * at once, must not part.
+   */
   *flush(): Work {
+    const pending = this.#pending;
+    this.#pending = nothingPending();
     let steps = 0;
     for (const kind of kindOrder) {
-      const pending = this.#pending.get(kind);
-      if (!pending || pending.size === 0) continue;
-      this.#pending.set(kind, new Map());
-      for (const update of pending.values()) {
+      for (const update of pending.get(kind)?.values() ?? []) {
         this.#settle(update);
         if (++steps % stepsPerYield === 0) yield;
       }

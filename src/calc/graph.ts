@@ -7,6 +7,8 @@
  * Gives out:  on flush, the net difference as DataplaneMessages, in the order that contract/dataplane.ts promises.
  * Invariants: output is a function of the present state only: no history, no last good value, no clock, no await.
  *             Every add is undone exactly; a change that changes nothing says nothing.
+ *             What one pass says is said at once, for a data plane may apply whenever the graph pauses: it sees a policy's
+ *             rules move to another policy, or does not, and never the one half of it.
  *             Nothing is said before the syncer was in sync; from then on a loss of the store changes nothing.
  * Next:       dispatcher.ts, then the nodes below in order; sequencer.ts says the difference; compile.ts runs it once.
  */
@@ -107,10 +109,11 @@ class Graph implements CalcGraph {
     yield* this.#dispatcher.flush();
     for (const node of this.#nodes) yield* node.flush();
     if (!isInSync) return;
-    yield* this.#sequencer.flush((message) => this.#emit(message));
-    if (this.#announced) return;
+    const messages: DataplaneMessage[] = [];
+    yield* this.#sequencer.flush((message) => messages.push(message));
+    if (!this.#announced) messages.push({ kind: 'in-sync' });
     this.#announced = true;
-    this.#emit({ kind: 'in-sync' });
+    for (const message of messages) this.#emit(message);
   }
 
   #isBehind(): boolean {

@@ -65,6 +65,50 @@ test('pauses change no message of a larger cluster, as it comes, changes and goe
   assert.ok(paused > 100, `paused ${paused} times`);
 });
 
+test('however often a flush pauses, what it says comes in one turn: an apply between turns sees all or nothing', () => {
+  const graph = inSync();
+  const came = cluster();
+  for (const batch of [came, cluster(), came.map(absent)]) {
+    graph.onUpdates(batch);
+    const turns: number[] = [];
+    for (let isDone = false; !isDone; ) {
+      let messages = 0;
+      isDone = graph.flush(
+        () => messages++,
+        () => true,
+      );
+      turns.push(messages);
+    }
+    assert.ok(turns.length > 100, `paused ${turns.length} times`);
+    assert.equal(turns.filter((messages) => messages > 0).length, 1, `${turns.filter(Boolean)}`);
+  }
+});
+
+test('what is told at once while a flush pauses is said at once: a label and the selector that follows it', () => {
+  const graph = inSync();
+  const pod = (app: string) => endpoint('ns/pod', ['10.1.0.1'], { labels: { app } });
+  const guard = (app: string) => policy('guard', { selector: `app == "${app}"`, ingress: [rule('deny')] });
+  graph.onUpdates([pod('old'), guard('old')]);
+  flushed(graph);
+  const lists: string[] = [];
+  const noted = (message: DataplaneMessage) => {
+    if (message.kind === 'endpoint-update')
+      lists.push(message.endpoint.tiers.flatMap((tier) => tier.ingress).join());
+  };
+  const far = { node: 'far' };
+  graph.onUpdates(
+    Array.from({ length: 1000 }, (_, i) => endpoint(`ns/far${i}`, [`10.2.${i >> 8}.${i & 255}`], far)),
+  );
+  assert.equal(
+    graph.flush(noted, () => true),
+    false,
+    'paused among the endpoints',
+  );
+  graph.onUpdates([pod('new'), guard('new')]);
+  while (!graph.flush(noted, () => true));
+  assert.ok(!lists.includes(''), `lists of the pod: ${lists.map((list) => list || 'none')}`);
+});
+
 test('what is told while a flush pauses is said after it; every message is safe, and the end is the same', () => {
   for (let run = 0; run < 6; run++) {
     const graph = buildGraph({ node: 'local' });
