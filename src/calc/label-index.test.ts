@@ -62,6 +62,17 @@ test('labels that are asked about for a while only, dozens of them', () => {
   fc.assert(fc.property(changes, assertTold), { numRuns: 40 });
 });
 
+test('a profile whose name is the text of a list is no list', () => {
+  const item = (name: string, profiles: string[]): Change => ({
+    do: 'item',
+    item: name,
+    labels: {},
+    profiles,
+  });
+  const profile: Change = { do: 'profile', name: '[]', labels: { a: '1' } };
+  assertTold([profile, { do: 'selector', key: 's1', text: 'has(a)' }, item('i1', ['[]']), item('i2', [])]);
+});
+
 function assertTold(changes: readonly Change[]): void {
   const checked = new CheckedIndex();
   const naive = new NaiveIndex();

@@ -160,7 +160,8 @@ export class LabelIndex {
 
   #lineageOf(profiles: readonly string[]): Lineage {
     const [only = ''] = profiles;
-    const key = profiles.length === 1 ? only : JSON.stringify(profiles);
+    const isPlain = profiles.length === 1 && !only.startsWith('['); // else a name could be the text of a list
+    const key = isPlain ? only : JSON.stringify(profiles);
     const known = this.#lineages.get(key);
     if (known) return known;
     const fresh: Lineage = { key, profiles, inherited: this.#inherited(profiles), items: [] };
