@@ -5,35 +5,18 @@ import { expansions, type Step } from '../../test/support/expand.ts';
 import { MockDataplane } from '../../test/support/mock-dataplane.ts';
 import type { DataplaneMessage } from '../contract/dataplane.ts';
 import { buildGraph, type CalcGraph } from './graph.ts';
+import { allStates } from './states/all.ts';
 import { endpoint, node, policy, profile, rule } from './states/build.ts';
-import { hostStates } from './states/hosts.ts';
-import { labelStates } from './states/labels.ts';
-import { orderStates } from './states/order.ts';
-import { routeStates } from './states/routes.ts';
-import { serviceStates } from './states/services.ts';
-import { setStates } from './states/sets.ts';
-import { stagedStates } from './states/staged.ts';
 import { emptyState, type Picture, type State } from './states/state.ts';
 
-const states: readonly State[] = [
-  emptyState,
-  ...labelStates,
-  ...setStates,
-  ...orderStates,
-  ...hostStates,
-  ...stagedStates,
-  ...serviceStates,
-  ...routeStates,
-];
-
 test('there are states enough, each with its own name', () => {
-  assert.ok(states.length >= 25);
-  assert.equal(new Set(states.map(({ name }) => name)).size, states.length);
+  assert.ok(allStates.length >= 25);
+  assert.equal(new Set(allStates.map(({ name }) => name)).size, allStates.length);
 });
 
-for (const [i, from] of states.entries()) {
+for (const [i, from] of allStates.entries()) {
   test(`from '${from.name}' to every later state and back`, () => {
-    for (const to of states.slice(i)) {
+    for (const to of allStates.slice(i)) {
       for (const expansion of expansions) {
         walk(`${expansion.name}: ${from.name} -> ${to.name}`, expansion.expand([from, to, from], emptyState));
       }
@@ -43,7 +26,7 @@ for (const [i, from] of states.entries()) {
 
 for (const expansion of expansions) {
   test(`all states one after the other, ${expansion.name}`, () => {
-    walk(expansion.name, expansion.expand(states, emptyState));
+    walk(expansion.name, expansion.expand(allStates, emptyState));
   });
 }
 

@@ -9,32 +9,16 @@ import type { DataplaneMessage } from '../contract/dataplane.ts';
 import type { Update } from '../model/types.ts';
 import { buildGraph, type CalcGraph } from './graph.ts';
 import { inOrder } from './in-order.ts';
+import { allStates } from './states/all.ts';
 import { endpoint, node, policy, profile, rule } from './states/build.ts';
-import { hostStates } from './states/hosts.ts';
-import { labelStates } from './states/labels.ts';
-import { orderStates } from './states/order.ts';
-import { routeStates } from './states/routes.ts';
-import { serviceStates } from './states/services.ts';
-import { setStates } from './states/sets.ts';
-import { stagedStates } from './states/staged.ts';
 import { emptyState } from './states/state.ts';
 
 const random = new Random(seedOfRun('pauses'));
-const states = [
-  emptyState,
-  ...labelStates,
-  ...setStates,
-  ...orderStates,
-  ...hostStates,
-  ...stagedStates,
-  ...serviceStates,
-  ...routeStates,
-];
 
 test('pauses change no message, in whatever way the states follow each other', () => {
   for (const { expand, name } of expansions) {
     const [plain, pausing] = [inSync(), inSync()];
-    for (const { state, batches } of expand(states, emptyState)) {
+    for (const { state, batches } of expand(allStates, emptyState)) {
       for (const batch of batches) {
         plain.onUpdates(batch);
         pausing.onUpdates(batch);

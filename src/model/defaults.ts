@@ -77,8 +77,15 @@ function namespaceDefaults(resource: JsonObject): JsonObject {
   return { ...resource, metadata: { ...metadata, labels } };
 }
 
+/** As written, else by the number of rules. */
+export function policyTypes(spec: unknown): readonly unknown[] {
+  const written = listAt(spec, 'types');
+  if (written.length > 0) return written;
+  return typesByLength(listAt(spec, 'ingress').length, listAt(spec, 'egress').length);
+}
+
 /** Both directions when both have rules, egress alone when only it has, ingress otherwise. */
-export function typesByLength(ingressRules: number, egressRules: number): ('Ingress' | 'Egress')[] {
+function typesByLength(ingressRules: number, egressRules: number): ('Ingress' | 'Egress')[] {
   if (egressRules === 0) return ['Ingress'];
   return ingressRules === 0 ? ['Egress'] : ['Ingress', 'Egress'];
 }
@@ -97,10 +104,8 @@ function policyDefaults(resource: JsonObject): JsonObject {
 
 /** A staged deletion governs nothing. */
 function typesOf(spec: JsonObject): { types?: Json } {
-  const written = listAt(spec, 'types');
-  if (written.length > 0) return { types: written as Json };
-  if (textAt(spec, 'stagedAction') === 'Delete') return {};
-  return { types: typesByLength(listAt(spec, 'ingress').length, listAt(spec, 'egress').length) };
+  const isDeletion = listAt(spec, 'types').length === 0 && textAt(spec, 'stagedAction') === 'Delete';
+  return isDeletion ? {} : { types: policyTypes(spec) as Json };
 }
 
 function stagedKubernetesDefaults(spec: JsonObject): JsonObject {

@@ -2,7 +2,7 @@
 /** Policies of every kind and profiles, as the calculation graph reads them. */
 import type { Fault } from '../lib/errors.ts';
 import { defaultTier } from './builtin.ts';
-import { typesByLength } from './defaults.ts';
+import { policyTypes } from './defaults.ts';
 import { listAt, member, memberAt, recordOf, textAt, textMapAt } from './json.ts';
 import { convertClusterNetworkPolicy } from './kubernetes/cluster-network-policy.ts';
 import { convertNetworkPolicy } from './kubernetes/network-policy.ts';
@@ -48,7 +48,7 @@ export function policyValue(
     tier: textAt(spec, 'tier') || defaultTier,
     order: orderOf(resource),
     selector: policySelector(key, spec),
-    types: kind === 'ClusterNetworkPolicy' ? typesOf(listAt(spec, 'types')) : policyTypes(spec),
+    types: typesOf(kind === 'ClusterNetworkPolicy' ? listAt(spec, 'types') : policyTypes(spec)),
     ingress: ingress.rules,
     egress: egress.rules,
     ...(kind.startsWith('Staged') ? { staged: stagedAction(written) } : {}),
@@ -123,15 +123,6 @@ function policySelector(key: ResourceKey, spec: unknown): string {
     accounts === '' ? null : overServiceAccounts(parseSelector(accounts).root, all),
   ]);
   return whole ? selectorOf(whole).canonical : 'all()';
-}
-
-function policyTypes(spec: unknown): PolicyValue['types'] {
-  const written = listAt(spec, 'types');
-  const types =
-    written.length > 0
-      ? written
-      : typesByLength(listAt(spec, 'ingress').length, listAt(spec, 'egress').length);
-  return typesOf(types);
 }
 
 function typesOf(types: readonly unknown[]): PolicyValue['types'] {

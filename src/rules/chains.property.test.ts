@@ -46,6 +46,7 @@ const portPart = fc.record({
   notPortSets: few(fc.constantFrom(...portSetIds)),
 });
 const noPorts = { ports: [], portSets: [], notPorts: [], notPortSets: [] };
+const anyPeer: PeerMatch = { nets: [], notNets: [], sets: [], notSets: [], ...noPorts };
 const withPorts: fc.Arbitrary<PeerMatch> = fc.tuple(addressPart, portPart).map(([a, p]) => ({ ...a, ...p }));
 const withoutPorts: fc.Arbitrary<PeerMatch> = addressPart.map((a) => ({ ...a, ...noPorts }));
 const namedOnly: fc.Arbitrary<PeerMatch> = fc
@@ -243,15 +244,14 @@ test('chains give the verdict that the compiled messages mean', () => {
 });
 
 test('a packet meets as few steps among a thousand policies as among ten, when each has a port of its own', () => {
-  const any: PeerMatch = { nets: [], notNets: [], sets: [], notSets: [], ...noPorts };
   const steps = [10, 1000].map((count) => {
     const policies = Array.from({ length: count }, (_, i) => ({
       ingress: [
         {
           action: 'allow',
           protocol: 6,
-          src: any,
-          dst: { ...any, ports: [{ first: 1000 + i, last: 1000 + i }] },
+          src: anyPeer,
+          dst: { ...anyPeer, ports: [{ first: 1000 + i, last: 1000 + i }] },
         },
       ] as ResolvedRule[],
     }));
@@ -272,12 +272,11 @@ test('a packet meets as few steps among a thousand policies as among ten, when e
 });
 
 test('an uncuttable policy that only allows does not stand in the way of the cut; one that denies does', () => {
-  const any: PeerMatch = { nets: [], notNets: [], sets: [], notSets: [], ...noPorts };
   const narrow = (port: number): ResolvedRule[] => [
-    { action: 'allow', protocol: 6, src: any, dst: { ...any, ports: [{ first: port, last: port }] } },
+    { action: 'allow', protocol: 6, src: anyPeer, dst: { ...anyPeer, ports: [{ first: port, last: port }] } },
   ];
   const wide = (kind: 'allow' | 'deny'): ResolvedRule[] => [
-    { action: kind, src: { ...any, nets: ['10.0.1.0/24' as Cidr] }, dst: any },
+    { action: kind, src: { ...anyPeer, nets: ['10.0.1.0/24' as Cidr] }, dst: anyPeer },
   ];
   const stepsWith = (kind: 'allow' | 'deny') => {
     const policies = Array.from({ length: 40 }, (_, i) => ({
@@ -299,14 +298,13 @@ test('an uncuttable policy that only allows does not stand in the way of the cut
 });
 
 test('a thousand policies that admit a source each to one port cost one lookup', () => {
-  const any: PeerMatch = { nets: [], notNets: [], sets: [], notSets: [], ...noPorts };
   const policies = Array.from({ length: 1000 }, (_, i) => ({
     ingress: [
       {
         action: 'allow',
         protocol: 6,
-        src: { ...any, sets: [setIds[i % 2] as IpSetId] },
-        dst: { ...any, ports: [{ first: 80, last: 80 }] },
+        src: { ...anyPeer, sets: [setIds[i % 2] as IpSetId] },
+        dst: { ...anyPeer, ports: [{ first: 80, last: 80 }] },
       },
     ] as ResolvedRule[],
   }));
