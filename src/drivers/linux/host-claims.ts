@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * Which interface of this host is which host endpoint's.
- *
- * By name, also before the link is there, so that it is policed from its first packet; without a name by one of its
- * addresses. Of several that claim one interface the first by id has it. Workloads' links are never a host endpoint's.
- *
- * @see felix/dataplane/linux/endpoint_mgr.go, resolveHostEndpoints
- */
-import type { ResolvedHostEndpoint } from '../../contract/dataplane.ts';
+/** Which interface of this host is which host endpoint's. Workloads' links are never one's. */
+import { claimantOf, claimantOfOthers, type HostEndpoints } from '../../contract/host-claims.ts';
 import type { Address, IfName, KeyPath } from '../../lib/brand.ts';
 
 export interface HostClaims {
@@ -20,33 +13,23 @@ export const noClaims: HostClaims = { byInterface: new Map(), others: null };
 
 /** @param addresses - of each link of the host. */
 export function hostClaims(
-  endpoints: ReadonlyMap<KeyPath, ResolvedHostEndpoint>,
+  endpoints: HostEndpoints,
   addresses: ReadonlyMap<IfName, readonly Address[]>,
   workloadPrefix: string,
 ): HostClaims {
+  const named = [...endpoints.values()].flatMap(({ ifName }) =>
+    ifName === null || ifName === '*' ? [] : [ifName],
+  );
   const byInterface = new Map<IfName, KeyPath>();
-  let others: KeyPath | null = null;
-  for (const [id, endpoint] of [...endpoints].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    if (endpoint.ifName === '*') others ??= id;
-    for (const ifName of claimedBy(endpoint, addresses)) {
-      if (!ifName.startsWith(workloadPrefix) && !byInterface.has(ifName)) byInterface.set(ifName, id);
-    }
+  for (const name of new Set([...named, ...addresses.keys()])) {
+    if (name.startsWith(workloadPrefix)) continue;
+    const id = claimantOf(endpoints, { name, addresses: addresses.get(name) ?? [] });
+    if (id !== null) byInterface.set(name, id);
   }
-  return { byInterface, others };
+  return { byInterface, others: claimantOfOthers(endpoints) };
 }
 
 export function sameClaims(a: HostClaims, b: HostClaims): boolean {
   const text = ({ byInterface, others }: HostClaims) => JSON.stringify([[...byInterface].sort(), others]);
   return text(a) === text(b);
-}
-
-function claimedBy(
-  { ifName, addresses: expected }: ResolvedHostEndpoint,
-  addresses: ReadonlyMap<IfName, readonly Address[]>,
-): readonly IfName[] {
-  if (ifName === '*') return [];
-  if (ifName !== null) return [ifName];
-  return [...addresses]
-    .filter(([, own]) => own.some((each) => expected.includes(each)))
-    .map(([name]) => name);
 }
