@@ -6,9 +6,12 @@
  *             attached to nothing (`ifIndex` 0).
  */
 import { KernelError, UnsupportedError } from '../../lib/errors.ts';
-import { EINVAL, ENOENT } from '../sys/constants.ts';
+import { EINVAL } from '../sys/constants.ts';
 import type { Fd } from '../sys/fd.ts';
 import * as call from './call.ts';
+import { pin } from './pin.ts';
+
+export { openPin } from './pin.ts';
 
 const attachTypes = { ingress: 46, egress: 47 } as const; // BPF_TCX_INGRESS, BPF_TCX_EGRESS
 const BPF_F_BEFORE = 1 << 3;
@@ -74,20 +77,7 @@ export function detachLink(link: Fd): void {
 
 /** @param path - in a bpffs; no name in it may hold a dot. @throws {KernelError} EEXIST */
 export function pinLink(link: Fd, path: string): void {
-  call.bpf(`pin ${path}`, call.BPF_OBJ_PIN, [
-    { at: 0, pointer: pathBytes(path) },
-    { at: 8, u32: link.number },
-  ]);
-}
-
-/** Null when nothing is pinned there. */
-export function openPin(path: string): Fd | null {
-  try {
-    return call.bpfFd(`open pin ${path}`, call.BPF_OBJ_GET, [{ at: 0, pointer: pathBytes(path) }]);
-  } catch (error) {
-    if (error instanceof KernelError && error.errno === ENOENT) return null;
-    throw error;
-  }
+  pin(link, path);
 }
 
 export function linkInfo(link: Fd): LinkInfo {
@@ -107,8 +97,4 @@ export function attachedPrograms(ifIndex: number, side: LinkSide): number[] {
     { at: 24, u32: ids.length },
   ]);
   return Array.from(ids.subarray(0, attributes.getUint32(24, true)));
-}
-
-function pathBytes(path: string): Uint8Array {
-  return new TextEncoder().encode(`${path}\0`);
 }

@@ -70,7 +70,7 @@ export function programName(id: number): string {
   return cText(new Uint8Array(info.buffer, 64, nameBytes));
 }
 
-function cText(bytes: Uint8Array): string {
+export function cText(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
   return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
 }

@@ -2,7 +2,7 @@
 /** Sys over libc. Errno is read at once after each call, before anything can change it. */
 import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
 import { KernelError, UnsupportedError } from '../../lib/errors.ts';
-import { EAGAIN, EINPROGRESS, EINTR, MSG_NOSIGNAL, O_CLOEXEC, SOCK_CLOEXEC } from './constants.ts';
+import { EAGAIN, EINPROGRESS, EINTR, ENOTSUPP, MSG_NOSIGNAL, O_CLOEXEC, SOCK_CLOEXEC } from './constants.ts';
 import { Fd } from './fd.ts';
 import type { Libc } from './libc.ts';
 import type { PollInterest, Sys } from './sys.ts';
@@ -14,6 +14,7 @@ const SOCKADDR_STORAGE = 128; // bytes, _K_SS_MAXSIZE
 
 /** `No such file or directory (ENOENT)` */
 export function errnoText(errno: number): string {
+  if (errno === ENOTSUPP) return 'not supported (ENOTSUPP)';
   return `${getSystemErrorMessage(-errno)} (${getSystemErrorName(-errno)})`;
 }
 
