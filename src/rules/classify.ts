@@ -11,7 +11,7 @@
  */
 import type { PortRange } from '../lib/ports.ts';
 import type { Cell, Chain, Step } from './chain.ts';
-import { mergeSets } from './merge.ts';
+import { type Merge, mergeSets } from './merge.ts';
 import { chainName } from './names.ts';
 
 /** The packets that an item could match: `any`, or these protocol and destination port ranges. */
@@ -37,18 +37,20 @@ const maximumCopies = 8;
 
 /**
  * @param scope - what names the cells' chains; unique to the list.
+ * @param merge - what neighbours become that stand in one chain.
  * @returns the steps that do what walking `items` in order does, and the cells' chains that they need.
  */
 export function classify(
   scope: readonly string[],
   items: readonly Item[],
+  merge: Merge = mergeSets,
 ): { steps: Step[]; chains: Chain[] } {
   const steps: Step[] = [];
   const chains: Chain[] = [];
   for (const run of runsOf(items)) {
-    const cut = cutRun([...scope, String(steps.length)], run.narrow);
-    const narrow = cut?.steps ?? mergeSets(run.narrow.flatMap((item) => item.steps));
-    const wide = mergeSets(run.wide.flatMap((item) => item.steps));
+    const cut = cutRun([...scope, String(steps.length)], run.narrow, merge);
+    const narrow = cut?.steps ?? merge(run.narrow.flatMap((item) => item.steps));
+    const wide = merge(run.wide.flatMap((item) => item.steps));
     for (const step of [...narrow, ...wide]) steps.push(step);
     for (const chain of cut?.chains ?? []) chains.push(chain);
   }
@@ -85,7 +87,11 @@ function isNarrow(item: Item): boolean {
 }
 
 /** Null when it would not pay, which is known before all of it is made. */
-function cutRun(scope: readonly string[], items: readonly Item[]): { steps: Step[]; chains: Chain[] } | null {
+function cutRun(
+  scope: readonly string[],
+  items: readonly Item[],
+  merge: Merge,
+): { steps: Step[]; chains: Chain[] } | null {
   if (items.length < minimumRun) return null;
   const pieces = items.flatMap(piecesOf);
   const protocols = [...new Set(pieces.map((piece) => piece.protocol))].sort((a, b) => a - b);
@@ -98,7 +104,7 @@ function cutRun(scope: readonly string[], items: readonly Item[]): { steps: Step
       cut.push({ ...cell, protocol });
     }
   }
-  return buildCells(scope, cut);
+  return buildCells(scope, cut, merge);
 }
 
 interface Piece {
@@ -135,11 +141,15 @@ interface CutCell {
   readonly items: readonly Item[];
 }
 
-function buildCells(scope: readonly string[], cut: readonly CutCell[]): { steps: Step[]; chains: Chain[] } {
+function buildCells(
+  scope: readonly string[],
+  cut: readonly CutCell[],
+  merge: Merge,
+): { steps: Step[]; chains: Chain[] } {
   const chains = new Map<string, Chain>();
   const cells = cut.map(({ protocol, ports, items }): Cell => {
     const name = chainName('c', '', [...scope, ...items.map((item) => item.id)]);
-    chains.set(name, { name, steps: mergeSets(items.flatMap((item) => item.cellSteps)) });
+    chains.set(name, { name, steps: merge(items.flatMap((item) => item.cellSteps)) });
     return { protocol, ports, chain: name };
   });
   if (cells.length === 0) return { steps: [], chains: [] };

@@ -16,6 +16,12 @@ interface Mergeable {
   readonly shape: string;
 }
 
+/** What neighbours in one chain become. */
+export type Merge = (steps: readonly Step[]) => Step[];
+
+/** For filters that find runs by themselves, and want to know which rule of a run it was. */
+export const mergeNone: Merge = (steps) => [...steps];
+
 export function mergeSets(steps: readonly Step[]): Step[] {
   const merged: Step[] = [];
   let run: Mergeable[] = [];

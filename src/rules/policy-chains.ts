@@ -13,6 +13,7 @@ import { hasPorts } from '../lib/protocol.ts';
 import { type Action, type Chain, type ChainRule, type Match, rule } from './chain.ts';
 import { classify, type Footprint, type Item } from './classify.ts';
 import { matchesOf } from './match.ts';
+import { type Merge, mergeSets } from './merge.ts';
 
 /**
  * Where Allow leads: past the source's policy a packet meets the destination's, past that it is accepted. Policies of one
@@ -54,9 +55,10 @@ export function ruleListChains(
   rules: readonly ResolvedRule[],
   direction: Direction,
   family: Family,
+  merge: Merge = mergeSets,
 ): RuleListChains {
   const items = rules.flatMap((resolved, index) => itemOf(owner, resolved, index, direction, family));
-  const { steps, chains } = classify([owner.chain], items.map(cuttable));
+  const { steps, chains } = classify([owner.chain], items.map(cuttable), merge);
   return {
     chains: [{ name: owner.chain, steps }, ...chains],
     footprint: joinFootprints(items.map((item) => item.footprint)),

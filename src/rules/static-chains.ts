@@ -155,7 +155,8 @@ function routerAdvertisement(family: Family, options: StaticOptions): readonly C
   return [rule(match, { kind: 'drop' }, 'router advertisement from a workload')];
 }
 
-function neighbourChains(family: Family): readonly Chain[] {
+/** What `neighbourDiscovery` leads to. */
+export function neighbourChains(family: Family): readonly Chain[] {
   if (family === 4) return [];
   const steps = alwaysAllowedIcmp6.map((type) =>
     rule([{ kind: 'icmp-type', type }], { kind: 'accept' }, 'neighbour discovery'),

@@ -14,6 +14,7 @@ import type { Direction, ResolvedEndpoint, ResolvedTier } from '../contract/data
 import type { KeyPath } from '../lib/brand.ts';
 import { type Chain, type ChainRule, rule, type Step } from './chain.ts';
 import { classify, type Item } from './classify.ts';
+import { type Merge, mergeSets } from './merge.ts';
 import { chainName } from './names.ts';
 import { withoutPort } from './policy-chains.ts';
 
@@ -35,6 +36,7 @@ export interface ListSources {
 
 /**
  * @param undecided - what befalls packets that neither tiers nor profiles decided.
+ * @param merge - what neighbours in a tier become.
  * @returns the chain where the endpoint's policy starts, and every chain of the list from there on.
  */
 export function listChains(
@@ -42,10 +44,11 @@ export function listChains(
   direction: Direction,
   sources: ListSources,
   undecided: 'drop' | 'accept' = 'drop',
+  merge: Merge = mergeSets,
 ): { first: string; chains: readonly Chain[] } {
   const tiers = endpoint.tiers
     .filter((tier) => tier[direction].length > 0)
-    .map((tier) => tierChains(tier, direction, sources));
+    .map((tier) => tierChains(tier, direction, sources, merge));
   const profiles = endpoint.profiles.map((name) => sources.profileChain(name, direction));
   const members = [...tiers.map(([tier]) => tier.name), ...profiles];
   const first = chainName('e', 'list', [direction, undecided, ...members]);
@@ -62,10 +65,11 @@ function tierChains(
   tier: ResolvedTier,
   direction: Direction,
   sources: ListSources,
+  merge: Merge,
 ): readonly [Chain, ...Chain[]] {
   const name = chainName('t', tier.name, [direction, tier.name, tier.defaultAction, ...tier[direction]]);
   const policies = tier[direction].map((id) => sources.policy(id, direction));
-  const { steps, chains } = classify([name], policies.map(itemOf));
+  const { steps, chains } = classify([name], policies.map(itemOf), merge);
   const passes = policies.some((policy) => policy.passes);
   const clear: Step[] = passes ? [rule([], { kind: 'clear-mark', mark: 'passed' })] : [];
   // What passed in a cell came back from it: it leaves the tier behind the cut.

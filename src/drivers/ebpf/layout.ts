@@ -10,8 +10,8 @@ export const packetAt = {
   dstPort: 34,
   protocol: 36,
   /** As it came: what policies before NAT judge. */
-  arrivedDst: 40 + 16,
-  arrivedDstPort: 40 + 34,
+  arrivedDst: 56,
+  arrivedDstPort: 74,
   family: 80,
   icmpType: 81,
   icmpCode: 82,
