@@ -42,6 +42,16 @@ const SOURCE_REGISTER = 0x08;
 
 export const instructionBytes = 8;
 
+/** One instruction for people. */
+export interface ListedInstruction {
+  readonly index: number;
+  readonly text: string;
+  /** What `note` said of it; empty if nothing. */
+  readonly note: string;
+  /** Names of the labels that stand before it; empty if none. */
+  readonly label: string;
+}
+
 interface Instruction {
   readonly opcode: number;
   readonly dst: number;
