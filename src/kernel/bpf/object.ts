@@ -75,7 +75,7 @@ export class BpfObject {
   constructor(elf: Elf) {
     this.#elf = elf;
     this.#btf = readBtf(elf);
-    this.#ext = parseBtfExt(sectionBytes(elf, '.BTF.ext', 'clang -g'), this.#btf);
+    this.#ext = readBtfExt(elf, this.#btf);
     this.#definitions = mapDefinitions(this.#btf);
     this.#license = cText(sectionBytes(elf, 'license', 'char LICENSE[] SEC("license")'));
     this.#entries = new Map(entrySymbols(elf).map((symbol) => [symbol.name, symbol]));
@@ -269,6 +269,12 @@ function readBtf(elf: Elf): Btf {
     btf.setSection(type, size);
   }
   return btf;
+}
+
+/** clang leaves it out where there are no functions. */
+function readBtfExt(elf: Elf, btf: Btf): BtfExt {
+  const section = elf.sections.find(({ name }) => name === '.BTF.ext');
+  return section ? parseBtfExt(section.bytes, btf) : { functions: new Map(), lines: new Map() };
 }
 
 function sectionBytes(elf: Elf, name: string, want: string): Uint8Array {
