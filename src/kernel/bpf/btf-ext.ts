@@ -28,20 +28,9 @@ export interface BtfExt {
   readonly lines: ReadonlyMap<string, readonly LineInfo[]>;
 }
 
-/** @throws {InvalidError} */
+/** @throws {InvalidError} {RangeError} where it ends too soon. */
 export function parseBtfExt(bytes: Uint8Array, btf: Btf): BtfExt {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  try {
-    return read(view, btf);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw new InvalidError(`BTF.ext of ${bytes.length} bytes: it ends before what it promises`, [], {
-      cause: error,
-    });
-  }
-}
-
-function read(view: DataView, btf: Btf): BtfExt {
   const magic = view.getUint16(0, true);
   const length = view.getUint32(4, true);
   if (magic !== MAGIC || length < headerBytes) {

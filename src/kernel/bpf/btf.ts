@@ -89,16 +89,9 @@ export class Btf {
     this.types = this.#readTypes(header.types, header.typesEnd);
   }
 
-  /** @param bytes - of section `.BTF`; kept, and changed by `setSection`. @throws {InvalidError} */
+  /** @param bytes - of section `.BTF`; kept, and changed by `setSection`. @throws {InvalidError} {RangeError} where it ends too soon. */
   static parse(bytes: Uint8Array): Btf {
-    try {
-      return new Btf(bytes);
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      throw new InvalidError(`BTF of ${bytes.length} bytes: it ends before what it promises`, [], {
-        cause: error,
-      });
-    }
+    return new Btf(bytes);
   }
 
   type(id: number): BtfType {

@@ -58,7 +58,12 @@ export interface LoadOptions {
 
 /** @param bytes - of the file; read, never changed. @throws {InvalidError} {UnsupportedError} */
 export function parseObject(bytes: Uint8Array): BpfObject {
-  return new BpfObject(parseElf(bytes));
+  try {
+    return new BpfObject(parseElf(bytes));
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new InvalidError(`cannot read BPF object: it points outside of itself`, [], { cause: error });
+  }
 }
 
 export class BpfObject {
