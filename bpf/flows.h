@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/*
+ * Our connection tracking: one entry for each direction of an accepted flow, each with all that a packet needs, so that a
+ * packet of a known flow costs one lookup.
+ *
+ * Invariants: an entry is made when all policies on the way have accepted, never before. It is good for packets that come in
+ *             where the first one did, so that nobody continues another's flow. A full table refuses new flows, and says so.
+ */
+#pragma once
+#include "forward.h"
+
+ALWAYS_INLINE int is_closed(const struct flow *flow)
+{
+	return flow->tcp_seen & (TCP_FIN | TCP_RST);
+}
+
+ALWAYS_INLINE struct flow *other_direction(const struct flow *flow)
+{
+	struct tuple key;
+
+	turn_round(&key, &flow->to);
+	return bpf_map_lookup_elem(&flows, &key);
+}
+
+/* A connection that ended makes room for the next with the same ports (RFC 6191): policy looks at that one anew. */
+ALWAYS_INLINE int begins_anew(const struct parsed *p, const struct flow *flow)
+{
+	struct flow *other;
+
+	if (p->tuple.protocol != IPPROTO_TCP || (p->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN)
+		return 0;
+	if (is_closed(flow))
+		return 1;
+	other = other_direction(flow);
+	return other && is_closed(other);
+}
+
+ALWAYS_INLINE int may_come_in(const struct flow *flow, struct __sk_buff *skb, __u8 hook)
+{
+	switch (hook) {
+	case HOOK_FROM_WORKLOAD:
+		return flow->in_ifindex == skb->ifindex;
+	case HOOK_FROM_NETWORK:
+		return flow->in_ifindex == ANY_NETWORK;
+	}
+	return flow->in_ifindex == 0;
+}
+
+ALWAYS_INLINE struct flow *known_flow(struct __sk_buff *skb, const struct parsed *p, __u8 hook)
+{
+	struct flow *flow = bpf_map_lookup_elem(&flows, &p->tuple);
+
+	if (!flow || !may_come_in(flow, skb, hook) || begins_anew(p, flow))
+		return NULL;
+	return flow;
+}
+
+/* Written only when it says something new: two processors may carry one flow. */
+ALWAYS_INLINE void touch(struct flow *flow, const struct parsed *p)
+{
+	__u64 now = bpf_ktime_get_coarse_ns();
+
+	if (now - flow->seen > FLOW_SEEN_STEP)
+		flow->seen = now;
+	if (p->tcp_flags & ~flow->tcp_seen)
+		flow->tcp_seen |= p->tcp_flags;
+}
+
+#define FLOW_TRANSLATES (FLOW_TRANSLATE_SRC | FLOW_TRANSLATE_DST)
+
+/* A packet of a known flow whose way is known. */
+ALWAYS_INLINE int follow(struct __sk_buff *skb, const struct parsed *p, struct flow *flow, __u8 hook)
+{
+	struct packet *packet;
+
+	touch(flow, p);
+	if ((flow->flags & FLOW_TRANSLATES) && translate(skb, p, &flow->to))
+		return refuse(skb, p, hook, REASON_REWRITE);
+	if (flow->way.forward != FORWARD_TUNNEL)
+		return send(skb, p, &flow->way, hook);
+	packet = this_packet();
+	if (!packet)
+		return TCX_DROP;
+	packet->via = flow->via;
+	bpf_tail_call(skb, &programs, PROGRAM_TUNNEL);
+	return refuse(skb, p, hook, REASON_NO_POLICY);
+}
+
+ALWAYS_INLINE void forget(const struct tuple *key, const struct flow *flow)
+{
+	struct tuple other;
+
+	turn_round(&other, &flow->to);
+	bpf_map_delete_elem(&flows, &other);
+	bpf_map_delete_elem(&flows, key);
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/*
+ * Sending an accepted packet on its way. Whatever is out of the ordinary - a hop limit at its end, a packet too big for the
+ * way, a neighbour not known - is left to the kernel's own stack, which answers as a router must; the mark tells the programs
+ * and the rules behind that policy let the packet pass.
+ */
+#pragma once
+#include "events.h"
+#include "translate.h"
+#include "way.h"
+
+ALWAYS_INLINE int up_the_stack(struct __sk_buff *skb)
+{
+	skb->mark |= MARK_ACCEPTED;
+	return TCX_NEXT;
+}
+
+enum hop { HOP_DONE = 0, HOP_LAST = 1, HOP_UNREADABLE = 2 };
+
+/* RFC 1812 section 5.3.1, RFC 8200 section 3; the checksum by RFC 1141. */
+ALWAYS_INLINE int count_hop(struct __sk_buff *skb, __u8 family)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+
+	if (family == 4) {
+		struct iphdr *ip = data + ETH_HLEN;
+		__u32 check;
+
+		if ((void *)(ip + 1) > end)
+			return HOP_UNREADABLE;
+		if (ip->ttl <= 1)
+			return HOP_LAST;
+		check = ip->check + bpf_htons(0x0100);
+		ip->check = check + (check >= 0xffff);
+		ip->ttl--;
+	} else {
+		struct ipv6hdr *ip = data + ETH_HLEN;
+
+		if ((void *)(ip + 1) > end)
+			return HOP_UNREADABLE;
+		if (ip->hop_limit <= 1)
+			return HOP_LAST;
+		ip->hop_limit--;
+	}
+	return HOP_DONE;
+}
+
+ALWAYS_INLINE int write_macs(struct __sk_buff *skb, const struct way *way)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+
+	if (data + ETH_HLEN > end)
+		return -1;
+	__builtin_memcpy(data, way->dst_mac, 6);
+	__builtin_memcpy(data + 6, way->src_mac, 6);
+	return 0;
+}
+
+/* Not FORWARD_TUNNEL, which is a program of its own. */
+ALWAYS_INLINE int send(struct __sk_buff *skb, const struct parsed *p, const struct way *way, __u8 hook)
+{
+	if (way->forward == FORWARD_STACK)
+		return up_the_stack(skb);
+	if (way->mtu && p->length > way->mtu && !skb->gso_size)
+		return up_the_stack(skb);
+	if (is_from_network(hook) && count_hop(skb, p->family) != HOP_DONE)
+		return up_the_stack(skb);
+	switch (way->forward) {
+	case FORWARD_PEER:
+		if (write_macs(skb, way))
+			return up_the_stack(skb);
+		skb->mark = 0; /* it leaves this host's network namespace */
+		return bpf_redirect_peer(way->out_ifindex, 0);
+	case FORWARD_LINK:
+		if (write_macs(skb, way))
+			return up_the_stack(skb);
+		skb->mark |= MARK_ACCEPTED;
+		return bpf_redirect(way->out_ifindex, 0);
+	case FORWARD_NEIGH:
+		skb->mark |= MARK_ACCEPTED;
+		return bpf_redirect_neigh(way->out_ifindex, NULL, 0, 0);
+	}
+	return up_the_stack(skb);
+}

@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/*
+ * A frame's headers as a tuple. What cannot be read whole is malformed, and nothing malformed is ever passed on: a later
+ * reader might read it otherwise.
+ */
+#pragma once
+#include "maps.h"
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <stddef.h>
+
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+
+#define IPV4_OFFSET 0x1fff /* RFC 791 section 3.1 */
+#define IPV4_MORE 0x2000
+#define MAX_EXTENSIONS 8
+
+/* Next headers that only lead to another: RFC 8200 section 4, RFC 4302. */
+#define NEXT_HOP 0
+#define NEXT_ROUTING 43
+#define NEXT_FRAGMENT 44
+#define NEXT_AUTH 51
+#define NEXT_DESTINATION 60
+
+struct parsed {
+	struct tuple tuple;
+	__u32 fragment_id;
+	__u16 l3;
+	__u16 l4;
+	__u16 length;
+	__u8 family;
+	__u8 tcp_flags;
+	__u8 icmp_type;
+	__u8 icmp_code;
+	__u8 part;        /* enum part */
+	__u8 begins_none; /* ICMP that is no request */
+};
+
+enum parse_result { PARSED = 0, PARSE_NOT_IP = 1, PARSE_MALFORMED = 2, PARSE_NO_FIRST_PART = 3 };
+
+ALWAYS_INLINE void map_ipv4(struct address *to, __be32 address)
+{
+	to->word[0] = 0;
+	to->word[1] = 0;
+	to->word[2] = bpf_htonl(0xffff);
+	to->word[3] = address;
+}
+
+ALWAYS_INLINE int same_address(const struct address *a, const struct address *b)
+{
+	return a->word[3] == b->word[3] && a->word[2] == b->word[2] && a->word[1] == b->word[1] &&
+	       a->word[0] == b->word[0];
+}
+
+ALWAYS_INLINE int same_tuple(const struct tuple *a, const struct tuple *b)
+{
+	return same_address(&a->src, &b->src) && same_address(&a->dst, &b->dst) && a->src_port == b->src_port &&
+	       a->dst_port == b->dst_port && a->protocol == b->protocol;
+}
+
+ALWAYS_INLINE int is_zero(const struct address *a)
+{
+	return (a->word[0] | a->word[1] | a->word[2] | a->word[3]) == 0;
+}
+
+/* The answer's tuple. An ICMP reply has a type of its own: RFC 792, RFC 950, RFC 4443, RFC 4620. */
+ALWAYS_INLINE __u16 answered_type(__u8 protocol, __u16 type)
+{
+	if (protocol == IPPROTO_ICMP) {
+		switch (type) {
+		case 8: return 0;
+		case 0: return 8;
+		case 13: return 14;
+		case 14: return 13;
+		case 15: return 16;
+		case 16: return 15;
+		case 17: return 18;
+		case 18: return 17;
+		}
+	} else {
+		switch (type) {
+		case 128: return 129;
+		case 129: return 128;
+		case 139: return 140;
+		case 140: return 139;
+		}
+	}
+	return type;
+}
+
+ALWAYS_INLINE int is_icmp(__u8 protocol)
+{
+	return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
+}
+
+ALWAYS_INLINE void turn_round(struct tuple *to, const struct tuple *from)
+{
+	to->src = from->dst;
+	to->dst = from->src;
+	if (is_icmp(from->protocol)) {
+		to->src_port = from->src_port;
+		to->dst_port = answered_type(from->protocol, from->dst_port);
+	} else {
+		to->src_port = from->dst_port;
+		to->dst_port = from->src_port;
+	}
+	to->protocol = from->protocol;
+	to->zero[0] = to->zero[1] = to->zero[2] = 0;
+}
+
+/* RFC 792 and RFC 4443 section 2.1: types that report on another packet. */
+ALWAYS_INLINE int is_icmp_error(__u8 protocol, __u8 type)
+{
+	if (protocol == IPPROTO_ICMP)
+		return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
+	return protocol == IPPROTO_ICMPV6 && type >= 1 && type <= 4;
+}
+
+ALWAYS_INLINE int is_icmp_request(__u8 protocol, __u8 type)
+{
+	if (protocol == IPPROTO_ICMP)
+		return type == 8 || type == 13 || type == 15 || type == 17;
+	return type == 128 || type == 139;
+}
+
+/* RFC 4861, RFC 2710, RFC 3810: without these IPv6 does not work on a link. */
+ALWAYS_INLINE int is_neighbour_discovery(const struct parsed *p)
+{
+	if (p->tuple.protocol != IPPROTO_ICMPV6 || p->family != 6 || p->part != PART_WHOLE)
+		return 0;
+	return (p->icmp_type >= 130 && p->icmp_type <= 136) || p->icmp_type == 143;
+}
+
+/* The packet ends where its header says: what follows in the frame is padding, whatever it looks like. */
+ALWAYS_INLINE int holds(const struct parsed *p, __u32 bytes)
+{
+	return p->l4 + bytes <= p->l3 + p->length;
+}
+
+ALWAYS_INLINE int parse_ports(struct __sk_buff *skb, struct parsed *p)
+{
+	__u8 head[14];
+
+	switch (p->tuple.protocol) {
+	case IPPROTO_TCP:
+		if (!holds(p, sizeof(struct tcphdr)) || bpf_skb_load_bytes(skb, p->l4, head, 14))
+			return PARSE_MALFORMED;
+		if (head[12] >> 4 < 5 || !holds(p, (head[12] >> 4) * 4))
+			return PARSE_MALFORMED;
+		p->tcp_flags = head[13];
+		break;
+	case IPPROTO_UDP:
+	case IPPROTO_SCTP:
+		if (!holds(p, 8) || bpf_skb_load_bytes(skb, p->l4, head, 4))
+			return PARSE_MALFORMED;
+		break;
+	default:
+		return PARSED;
+	}
+	p->tuple.src_port = (__u16)head[0] << 8 | head[1];
+	p->tuple.dst_port = (__u16)head[2] << 8 | head[3];
+	return PARSED;
+}
+
+ALWAYS_INLINE int parse_icmp(struct __sk_buff *skb, struct parsed *p)
+{
+	struct {
+		__u8 type;
+		__u8 code;
+		__u16 checksum;
+		__be16 id;
+		__u16 rest;
+	} icmp;
+
+	if (!holds(p, sizeof(icmp)) || bpf_skb_load_bytes(skb, p->l4, &icmp, sizeof(icmp)))
+		return PARSE_MALFORMED;
+	p->icmp_type = icmp.type;
+	p->icmp_code = icmp.code;
+	p->tuple.dst_port = icmp.type;
+	if (answered_type(p->tuple.protocol, icmp.type) != icmp.type)
+		p->tuple.src_port = bpf_ntohs(icmp.id);
+	p->begins_none = !is_icmp_request(p->tuple.protocol, icmp.type);
+	return PARSED;
+}
+
+/* What the first part said of the ports holds for all parts: RFC 791 section 2.3, RFC 8200 section 4.5. */
+ALWAYS_INLINE int parse_later_part(struct parsed *p)
+{
+	struct fragment_key key = {.src = p->tuple.src, .dst = p->tuple.dst, .id = p->fragment_id, .protocol = p->tuple.protocol};
+	struct fragment *first = bpf_map_lookup_elem(&fragments, &key);
+
+	if (first) {
+		p->tuple.src_port = first->src_port;
+		p->tuple.dst_port = first->dst_port;
+		return PARSED;
+	}
+	switch (p->tuple.protocol) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case IPPROTO_SCTP:
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return PARSE_NO_FIRST_PART;
+	}
+	return PARSED;
+}
+
+ALWAYS_INLINE void remember_first_part(const struct parsed *p)
+{
+	struct fragment_key key = {.src = p->tuple.src, .dst = p->tuple.dst, .id = p->fragment_id, .protocol = p->tuple.protocol};
+	struct fragment value = {.src_port = p->tuple.src_port, .dst_port = p->tuple.dst_port, .seen = bpf_ktime_get_coarse_ns()};
+
+	bpf_map_update_elem(&fragments, &key, &value, BPF_ANY);
+}
+
+ALWAYS_INLINE int parse_transport(struct __sk_buff *skb, struct parsed *p)
+{
+	__u8 own_icmp = p->family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	__u8 first = p->part == PART_FIRST;
+	int result;
+
+	if (p->part == PART_LATER)
+		return parse_later_part(p);
+	result = p->tuple.protocol == own_icmp ? parse_icmp(skb, p) : parse_ports(skb, p);
+	if (result == PARSED && first)
+		remember_first_part(p);
+	return result;
+}
+
+ALWAYS_INLINE int parse_ipv4(struct __sk_buff *skb, struct parsed *p)
+{
+	struct iphdr ip;
+	__u16 offset;
+
+	if (bpf_skb_load_bytes(skb, p->l3, &ip, sizeof(ip)))
+		return PARSE_MALFORMED;
+	p->length = bpf_ntohs(ip.tot_len);
+	if (ip.version != 4 || ip.ihl < 5 || p->length < ip.ihl * 4)
+		return PARSE_MALFORMED;
+	if (p->length > skb->len - p->l3)
+		return PARSE_MALFORMED;
+	p->family = 4;
+	p->l4 = p->l3 + ip.ihl * 4;
+	map_ipv4(&p->tuple.src, ip.saddr);
+	map_ipv4(&p->tuple.dst, ip.daddr);
+	p->tuple.protocol = ip.protocol;
+	offset = bpf_ntohs(ip.frag_off);
+	if (offset & (IPV4_OFFSET | IPV4_MORE)) {
+		p->part = offset & IPV4_OFFSET ? PART_LATER : PART_FIRST;
+		p->fragment_id = ip.id;
+	}
+	return parse_transport(skb, p);
+}
+
+struct extension {
+	__u8 next;
+	__u8 length;
+	__be16 offset;
+	__be32 id;
+};
+
+ALWAYS_INLINE int parse_ipv6(struct __sk_buff *skb, struct parsed *p)
+{
+	struct ipv6hdr ip;
+	struct extension extension;
+	__u8 next;
+	int i;
+
+	if (bpf_skb_load_bytes(skb, p->l3, &ip, sizeof(ip)) || ip.version != 6)
+		return PARSE_MALFORMED;
+	p->length = bpf_ntohs(ip.payload_len);
+	if (p->length + sizeof(ip) > skb->len - p->l3)
+		return PARSE_MALFORMED;
+	p->length += sizeof(ip);
+	p->family = 6;
+	__builtin_memcpy(&p->tuple.src, &ip.saddr, sizeof(struct address));
+	__builtin_memcpy(&p->tuple.dst, &ip.daddr, sizeof(struct address));
+	p->l4 = p->l3 + sizeof(ip);
+	next = ip.nexthdr;
+	for (i = 0; i < MAX_EXTENSIONS; i++) {
+		if (next != NEXT_HOP && next != NEXT_ROUTING && next != NEXT_FRAGMENT && next != NEXT_AUTH &&
+		    next != NEXT_DESTINATION) {
+			p->tuple.protocol = next;
+			return parse_transport(skb, p);
+		}
+		if (bpf_skb_load_bytes(skb, p->l4, &extension, sizeof(extension)))
+			return PARSE_MALFORMED;
+		if (next == NEXT_FRAGMENT) {
+			__u16 offset = bpf_ntohs(extension.offset);
+
+			p->l4 += 8;
+			if (offset & 0xfff9) {
+				p->part = offset & 0xfff8 ? PART_LATER : PART_FIRST;
+				p->fragment_id = extension.id;
+			}
+			if (p->part == PART_LATER) {
+				p->tuple.protocol = extension.next;
+				return parse_transport(skb, p);
+			}
+		} else if (next == NEXT_AUTH) {
+			p->l4 += (extension.length + 2) * 4;
+		} else {
+			p->l4 += (extension.length + 1) * 8;
+		}
+		next = extension.next;
+	}
+	return PARSE_MALFORMED; /* more extensions than anyone sends */
+}
+
+/* An IPv4-mapped address on the wire would be taken for an IPv4 address: RFC 6890 lets none be there. */
+ALWAYS_INLINE int is_mapped(const struct address *a)
+{
+	return a->word[0] == 0 && a->word[1] == 0 && a->word[2] == bpf_htonl(0xffff);
+}
+
+/* The common case of IPv4 without options or IPv6 without extensions, TCP or UDP, read in place. 1: done. */
+ALWAYS_INLINE int parse_quickly(struct __sk_buff *skb, struct parsed *p)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	__be16 *ports;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		struct iphdr *ip = data + ETH_HLEN;
+
+		if ((void *)(ip + 1) + sizeof(struct tcphdr) > end)
+			return 0;
+		if (*(__u8 *)ip != 0x45 || (ip->frag_off & bpf_htons(IPV4_OFFSET | IPV4_MORE)))
+			return 0;
+		p->length = bpf_ntohs(ip->tot_len);
+		if (p->length > skb->len - ETH_HLEN)
+			return 0;
+		map_ipv4(&p->tuple.src, ip->saddr);
+		map_ipv4(&p->tuple.dst, ip->daddr);
+		p->tuple.protocol = ip->protocol;
+		p->family = 4;
+		p->l4 = ETH_HLEN + sizeof(*ip);
+		ports = (void *)(ip + 1);
+	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+		struct ipv6hdr *ip = data + ETH_HLEN;
+
+		if ((void *)(ip + 1) + sizeof(struct tcphdr) > end)
+			return 0;
+		if ((*(__u8 *)ip & 0xf0) != 0x60)
+			return 0;
+		p->length = bpf_ntohs(ip->payload_len) + sizeof(*ip);
+		if (p->length > skb->len - ETH_HLEN)
+			return 0;
+		__builtin_memcpy(&p->tuple.src, &ip->saddr, sizeof(struct address));
+		__builtin_memcpy(&p->tuple.dst, &ip->daddr, sizeof(struct address));
+		if (is_mapped(&p->tuple.src) || is_mapped(&p->tuple.dst))
+			return 0;
+		p->tuple.protocol = ip->nexthdr;
+		p->family = 6;
+		p->l4 = ETH_HLEN + sizeof(*ip);
+		ports = (void *)(ip + 1);
+	} else {
+		return 0;
+	}
+	if (p->tuple.protocol == IPPROTO_TCP) {
+		if (p->length < p->l4 - ETH_HLEN + sizeof(struct tcphdr) || ((__u8 *)ports)[12] >> 4 < 5)
+			return 0;
+		p->tcp_flags = ((__u8 *)ports)[13];
+	} else if (p->tuple.protocol != IPPROTO_UDP || p->length < p->l4 - ETH_HLEN + sizeof(struct udphdr)) {
+		return 0;
+	}
+	p->tuple.src_port = bpf_ntohs(ports[0]);
+	p->tuple.dst_port = bpf_ntohs(ports[1]);
+	return 1;
+}
+
+NEVER_INLINE int parse_slowly(struct __sk_buff *skb, struct parsed *p)
+{
+	int result;
+
+	if (!p)
+		return PARSE_MALFORMED;
+	__builtin_memset(p, 0, sizeof(*p));
+	p->l3 = ETH_HLEN;
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		return parse_ipv4(skb, p);
+	if (skb->protocol != bpf_htons(ETH_P_IPV6))
+		return PARSE_NOT_IP;
+	result = parse_ipv6(skb, p);
+	if (result == PARSED && (is_mapped(&p->tuple.src) || is_mapped(&p->tuple.dst)))
+		return PARSE_MALFORMED;
+	return result;
+}
+
+ALWAYS_INLINE int parse(struct __sk_buff *skb, struct parsed *p)
+{
+	__builtin_memset(p, 0, sizeof(*p));
+	p->l3 = ETH_HLEN;
+	if (parse_quickly(skb, p))
+		return PARSED;
+	return parse_slowly(skb, p);
+}
