@@ -7,8 +7,8 @@
  * @see Documentation/bpf/llvm_reloc.rst of the kernel
  */
 import { InvalidError } from '../../lib/errors.ts';
-import { instructionBytes } from './asm.ts';
 import { type Elf, type ElfSymbol, type Relocation, type Section, STT_FUNC, STT_SECTION } from './elf.ts';
+import { instructionBytes } from './instruction.ts';
 
 const R_BPF_NONE = 0;
 const R_BPF_64_64 = 1;

@@ -5,8 +5,8 @@ import { KernelError } from '../../lib/errors.ts';
 import { ENOSPC } from '../sys/constants.ts';
 import type { Fd } from '../sys/fd.ts';
 import { errnoText } from '../sys/linux.ts';
-import { instructionBytes, type ListedInstruction } from './asm.ts';
 import { BPF_BTF_LOAD, BPF_PROG_GET_FD_BY_ID, BPF_PROG_LOAD, bpfFd, type Field, objectInfo } from './call.ts';
+import { instructionBytes, type ListedInstruction } from './instruction.ts';
 import { objectName, objectNameBytes } from './map-spec.ts';
 import { type ProgramType, programTypeNumbers } from './program-types.ts';
 

@@ -10,10 +10,10 @@
  */
 import { InvalidError, NotFoundError } from '../../lib/errors.ts';
 import type { Fd } from '../sys/fd.ts';
-import { instructionBytes } from './asm.ts';
 import { Btf } from './btf.ts';
 import { type BtfExt, parseBtfExt } from './btf-ext.ts';
 import { type Elf, type ElfSymbol, parseElf, type Section, STT_FUNC } from './elf.ts';
+import { instructionBytes } from './instruction.ts';
 import { isData, type LinkedProgram, linkProgram, type MapReference } from './linker.ts';
 import { cText, loadBtf, loadProgram, type ProgramBtf } from './load.ts';
 import { BpfMap, type MapBtf } from './map.ts';
