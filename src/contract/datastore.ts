@@ -55,6 +55,12 @@ export type WatchEvent =
   | { readonly type: 'delete'; readonly key: ResourceKey; readonly revision: Revision }
   | { readonly type: 'bookmark'; readonly revision: Revision };
 
+/** What a key holds now; null: nothing. Not a history, and trusted for nothing: it may be invalid. */
+export interface ResourceChange {
+  readonly key: ResourceKey;
+  readonly resource: Resource | null;
+}
+
 export type SyncStatus = 'wait-for-ready' | 'resync' | 'in-sync';
 
 /** List, watch and re-list joined into one stream that converges; it may skip or repeat states. */
@@ -63,6 +69,8 @@ export interface Syncer {
 }
 
 export interface SyncerSink {
+  /** What is stored itself, before the Updates that it becomes: for whoever reads more of it than the graph does. */
+  onResources?(changes: readonly ResourceChange[]): void;
   onUpdates(updates: readonly Update[]): void;
   onStatus(status: SyncStatus): void;
 }
