@@ -37,7 +37,13 @@ export const POLLOUT = 0x4;
 
 /** include/uapi/asm-generic/fcntl.h */
 export const O_RDONLY = 0;
+export const O_RDWR = 2;
 export const O_CLOEXEC = 0o2000000;
+
+/** include/uapi/asm-generic/mman-common.h, include/uapi/linux/mman.h */
+export const PROT_READ = 1;
+export const PROT_WRITE = 2;
+export const MAP_SHARED = 1;
 
 /** include/uapi/linux/sched.h */
 export const CLONE_NEWNET = 0x40000000;

@@ -20,6 +20,7 @@ export function openKoffi(): Libc {
     call: Object.fromEntries(bound) as LibcFunctions, // the table above is what makes this true
     errno: () => koffi.errno(),
     addressOf: (bytes) => koffi.address(bytes),
+    view: (address, length) => koffi.view(BigInt(address), length),
     watch,
   };
 }

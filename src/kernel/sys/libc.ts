@@ -33,6 +33,15 @@ export interface LibcFunctions {
   readonly unshare: (flags: number) => number;
   readonly mount: (source: Bytes, target: Bytes, type: Bytes, flags: number, data: Bytes) => number;
   readonly umount2: (target: Bytes, flags: number) => number;
+  readonly mmap: (
+    at: Bytes,
+    length: number,
+    protection: number,
+    flags: number,
+    fd: number,
+    offset: number,
+  ) => number;
+  readonly munmap: (address: number, length: number) => number;
   readonly syscall: (number: number, a: number, b: Bytes, c: number) => number;
 }
 
@@ -57,6 +66,8 @@ export const libcSignatures: { readonly [Name in keyof LibcFunctions]: readonly 
   unshare: ['int', 'int'],
   mount: ['int', 'bytes', 'bytes', 'bytes', 'long', 'bytes'],
   umount2: ['int', 'bytes', 'int'],
+  mmap: ['long', 'bytes', 'long', 'int', 'int', 'int', 'long'],
+  munmap: ['int', 'long', 'long'],
   syscall: ['long', 'long', 'long', 'bytes', 'long'],
 };
 
@@ -67,6 +78,8 @@ export interface Libc {
   /** Of the last call on this thread; read it before anything else runs. */
   errno(): number;
   addressOf(bytes: Uint8Array): bigint;
+  /** Memory that is not JavaScript's, in place. It must be detached before that memory goes. */
+  view(address: number, length: number): ArrayBuffer;
   /** Raw notice out of libuv's poll phase: promises are not drained after it (measured with koffi on Node 26). */
   watch(fd: number, onNotice: (stopped: boolean) => void): RawWatch;
 }

@@ -2,10 +2,21 @@
 /** Sys over libc. Errno is read at once after each call, before anything can change it. */
 import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
 import { KernelError, UnsupportedError } from '../../lib/errors.ts';
-import { EAGAIN, EINPROGRESS, EINTR, ENOTSUPP, MSG_NOSIGNAL, O_CLOEXEC, SOCK_CLOEXEC } from './constants.ts';
+import {
+  EAGAIN,
+  EINPROGRESS,
+  EINTR,
+  ENOTSUPP,
+  MAP_SHARED,
+  MSG_NOSIGNAL,
+  O_CLOEXEC,
+  PROT_READ,
+  PROT_WRITE,
+  SOCK_CLOEXEC,
+} from './constants.ts';
 import { Fd } from './fd.ts';
 import type { Libc } from './libc.ts';
-import type { PollInterest, Sys } from './sys.ts';
+import type { Mapping, PollInterest, Sys } from './sys.ts';
 
 /** arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h */
 const bpfSyscalls: { readonly [arch: string]: number } = { x64: 321, arm64: 280 };
@@ -160,6 +171,21 @@ class LinuxSys implements Sys {
 
   dup(fd: Fd): Fd {
     return this.own(this.#check('dup', this.#libc.call.fcntl(fd.number, F_DUPFD_CLOEXEC, 0)));
+  }
+
+  mmap(fd: Fd, length: number, offset: number, access: 'read' | 'write'): Mapping {
+    const protection = access === 'write' ? PROT_READ | PROT_WRITE : PROT_READ;
+    const { mmap, munmap } = this.#libc.call;
+    const address = this.#check('mmap', mmap(null, length, protection, MAP_SHARED, fd.number, offset));
+    const buffer = this.#libc.view(address, length);
+    return {
+      bytes: new Uint8Array(buffer),
+      [Symbol.dispose]() {
+        if (buffer.detached) return;
+        buffer.transfer(0); // detaches every view: reading one that stayed would end the process
+        munmap(address, length);
+      },
+    };
   }
 
   ioctl(fd: Fd, request: number, argument: Uint8Array): number {

@@ -25,6 +25,7 @@ interface NodeFfi {
   };
   getInt32(pointer: bigint): number;
   getRawPointer(source: Uint8Array): bigint;
+  toArrayBuffer(pointer: bigint, length: number, copy: boolean): ArrayBuffer;
   getCurrentEventLoop(): bigint;
 }
 
@@ -55,6 +56,7 @@ export function openNodeFfi(): Libc {
     call,
     errno: () => ffi.getInt32(errnoPointer),
     addressOf: (bytes) => ffi.getRawPointer(bytes),
+    view: (address, length) => ffi.toArrayBuffer(BigInt(address), length, false),
     watch: isMainThread ? watcher(ffi, library) : timedWatcher(call),
   };
 }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What needs no root: UDP on loopback, files, descriptors, event loop. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { parseAddress } from '../../lib/address.ts';
 import { InvalidError, KernelError } from '../../lib/errors.ts';
 import { bindUdp, encodeAddress, localAddress } from '../socket.ts';
-import { ENOENT, MSG_TRUNC, O_RDONLY, POLLIN } from './constants.ts';
+import { ENOENT, MSG_TRUNC, O_RDONLY, O_RDWR, POLLIN } from './constants.ts';
 import { openFds } from './fd.ts';
 import { openSys, sys } from './open.ts';
 
@@ -91,6 +94,27 @@ test('a watch works on a worker thread, and does not hinder its end', async () =
   );
   assert.equal(message, 3);
   assert.equal(await worker.terminate(), 1);
+});
+
+test('a mapping shows the file in place, and nothing any more once it is gone', () => {
+  const path = join(mkdtempSync(join(tmpdir(), 'muslin-mmap-')), 'file');
+  writeFileSync(
+    path,
+    Uint8Array.from({ length: 8192 }, (_, i) => i >> 8),
+  );
+  {
+    using fd = sys.open(path, O_RDWR);
+    using read = sys.mmap(fd, 4096, 4096, 'read');
+    assert.deepEqual([read.bytes.length, read.bytes[0], read.bytes[4095]], [4096, 16, 31]);
+    using write = sys.mmap(fd, 8192, 0, 'write');
+    write.bytes[4096] = 99;
+    assert.equal(read.bytes[0], 99, 'the same memory');
+    write[Symbol.dispose]();
+    assert.equal(write.bytes.length, 0);
+    assert.throws(() => sys.mmap(fd, 4096, 1, 'read'), KernelError);
+  }
+  assert.equal(readFileSync(path)[4096], 99);
+  rmSync(dirname(path), { recursive: true });
 });
 
 test('addresses of memory lead to the very bytes', () => {

@@ -46,6 +46,8 @@ export interface Sys {
 
   open(path: string, flags: number, mode?: number): Fd;
   dup(fd: Fd): Fd;
+  /** @param offset - in the file, a multiple of the page size. Shared with everyone who maps the same. */
+  mmap(fd: Fd, length: number, offset: number, access: 'read' | 'write'): Mapping;
   ioctl(fd: Fd, request: number, argument: Uint8Array): number;
 
   /** @param kind - a CLONE_NEW* flag. Changes the calling thread alone. */
@@ -60,6 +62,11 @@ export interface Sys {
   own(number: number): Fd;
   /** Where `bytes` start in memory, for pointers inside structures. Keep a reference to `bytes` while it is used. */
   addressOf(bytes: Uint8Array): bigint;
+}
+
+/** Shared memory. Once disposed of, its views are empty. */
+export interface Mapping extends Disposable {
+  readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
 export interface PollInterest {
