@@ -4,6 +4,7 @@
  * reader might read it otherwise.
  */
 #pragma once
+#include "frame.h"
 #include "maps.h"
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -13,10 +14,10 @@
 #include <linux/udp.h>
 #include <stddef.h>
 
-#define TCP_FIN 0x01
-#define TCP_SYN 0x02
-#define TCP_RST 0x04
-#define TCP_ACK 0x10
+#define TCP_FIN 0x01u
+#define TCP_SYN 0x02u
+#define TCP_RST 0x04u
+#define TCP_ACK 0x10u
 
 #define IPV4_OFFSET 0x1fff /* RFC 791 section 3.1 */
 #define IPV4_MORE 0x2000
@@ -144,13 +145,13 @@ ALWAYS_INLINE int holds(const struct parsed *p, __u32 bytes)
 	return p->l4 + bytes <= p->l3 + p->length;
 }
 
-ALWAYS_INLINE int parse_ports(struct __sk_buff *skb, struct parsed *p)
+ALWAYS_INLINE int parse_ports(FRAME *frame, struct parsed *p)
 {
 	__u8 head[14];
 
 	switch (p->tuple.protocol) {
 	case IPPROTO_TCP:
-		if (!holds(p, sizeof(struct tcphdr)) || bpf_skb_load_bytes(skb, p->l4, head, 14))
+		if (!holds(p, sizeof(struct tcphdr)) || load_bytes(frame, p->l4, head, 14))
 			return PARSE_MALFORMED;
 		if (head[12] >> 4 < 5 || !holds(p, (head[12] >> 4) * 4))
 			return PARSE_MALFORMED;
@@ -158,7 +159,7 @@ ALWAYS_INLINE int parse_ports(struct __sk_buff *skb, struct parsed *p)
 		break;
 	case IPPROTO_UDP:
 	case IPPROTO_SCTP:
-		if (!holds(p, 8) || bpf_skb_load_bytes(skb, p->l4, head, 4))
+		if (!holds(p, 8) || load_bytes(frame, p->l4, head, 4))
 			return PARSE_MALFORMED;
 		break;
 	default:
@@ -169,7 +170,7 @@ ALWAYS_INLINE int parse_ports(struct __sk_buff *skb, struct parsed *p)
 	return PARSED;
 }
 
-ALWAYS_INLINE int parse_icmp(struct __sk_buff *skb, struct parsed *p)
+ALWAYS_INLINE int parse_icmp(FRAME *frame, struct parsed *p)
 {
 	struct {
 		__u8 type;
@@ -179,7 +180,7 @@ ALWAYS_INLINE int parse_icmp(struct __sk_buff *skb, struct parsed *p)
 		__u16 rest;
 	} icmp;
 
-	if (!holds(p, sizeof(icmp)) || bpf_skb_load_bytes(skb, p->l4, &icmp, sizeof(icmp)))
+	if (!holds(p, sizeof(icmp)) || load_bytes(frame, p->l4, &icmp, sizeof(icmp)))
 		return PARSE_MALFORMED;
 	p->icmp_type = icmp.type;
 	p->icmp_code = icmp.code;
@@ -220,7 +221,7 @@ ALWAYS_INLINE void remember_first_part(const struct parsed *p)
 	bpf_map_update_elem(&fragments, &key, &value, BPF_ANY);
 }
 
-ALWAYS_INLINE int parse_transport(struct __sk_buff *skb, struct parsed *p)
+ALWAYS_INLINE int parse_transport(FRAME *frame, struct parsed *p)
 {
 	__u8 own_icmp = p->family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
 	__u8 first = p->part == PART_FIRST;
@@ -228,23 +229,23 @@ ALWAYS_INLINE int parse_transport(struct __sk_buff *skb, struct parsed *p)
 
 	if (p->part == PART_LATER)
 		return parse_later_part(p);
-	result = p->tuple.protocol == own_icmp ? parse_icmp(skb, p) : parse_ports(skb, p);
+	result = p->tuple.protocol == own_icmp ? parse_icmp(frame, p) : parse_ports(frame, p);
 	if (result == PARSED && first)
 		remember_first_part(p);
 	return result;
 }
 
-ALWAYS_INLINE int parse_ipv4(struct __sk_buff *skb, struct parsed *p)
+ALWAYS_INLINE int parse_ipv4(FRAME *frame, struct parsed *p)
 {
 	struct iphdr ip;
 	__u16 offset;
 
-	if (bpf_skb_load_bytes(skb, p->l3, &ip, sizeof(ip)))
+	if (load_bytes(frame, p->l3, &ip, sizeof(ip)))
 		return PARSE_MALFORMED;
 	p->length = bpf_ntohs(ip.tot_len);
 	if (ip.version != 4 || ip.ihl < 5 || p->length < ip.ihl * 4)
 		return PARSE_MALFORMED;
-	if (p->length > skb->len - p->l3)
+	if (p->length > frame_length(frame) - p->l3)
 		return PARSE_MALFORMED;
 	p->family = 4;
 	p->l4 = p->l3 + ip.ihl * 4;
@@ -256,7 +257,7 @@ ALWAYS_INLINE int parse_ipv4(struct __sk_buff *skb, struct parsed *p)
 		p->part = offset & IPV4_OFFSET ? PART_LATER : PART_FIRST;
 		p->fragment_id = ip.id;
 	}
-	return parse_transport(skb, p);
+	return parse_transport(frame, p);
 }
 
 struct extension {
@@ -266,17 +267,17 @@ struct extension {
 	__be32 id;
 };
 
-ALWAYS_INLINE int parse_ipv6(struct __sk_buff *skb, struct parsed *p)
+ALWAYS_INLINE int parse_ipv6(FRAME *frame, struct parsed *p)
 {
 	struct ipv6hdr ip;
 	struct extension extension;
 	__u8 next;
 	int i;
 
-	if (bpf_skb_load_bytes(skb, p->l3, &ip, sizeof(ip)) || ip.version != 6)
+	if (load_bytes(frame, p->l3, &ip, sizeof(ip)) || ip.version != 6)
 		return PARSE_MALFORMED;
 	p->length = bpf_ntohs(ip.payload_len);
-	if (p->length + sizeof(ip) > skb->len - p->l3)
+	if (p->length + sizeof(ip) > frame_length(frame) - p->l3)
 		return PARSE_MALFORMED;
 	p->length += sizeof(ip);
 	p->family = 6;
@@ -288,9 +289,9 @@ ALWAYS_INLINE int parse_ipv6(struct __sk_buff *skb, struct parsed *p)
 		if (next != NEXT_HOP && next != NEXT_ROUTING && next != NEXT_FRAGMENT && next != NEXT_AUTH &&
 		    next != NEXT_DESTINATION) {
 			p->tuple.protocol = next;
-			return parse_transport(skb, p);
+			return parse_transport(frame, p);
 		}
-		if (bpf_skb_load_bytes(skb, p->l4, &extension, sizeof(extension)))
+		if (load_bytes(frame, p->l4, &extension, sizeof(extension)))
 			return PARSE_MALFORMED;
 		if (next == NEXT_FRAGMENT) {
 			__u16 offset = bpf_ntohs(extension.offset);
@@ -302,7 +303,7 @@ ALWAYS_INLINE int parse_ipv6(struct __sk_buff *skb, struct parsed *p)
 			}
 			if (p->part == PART_LATER) {
 				p->tuple.protocol = extension.next;
-				return parse_transport(skb, p);
+				return parse_transport(frame, p);
 			}
 		} else if (next == NEXT_AUTH) {
 			p->l4 += (extension.length + 2) * 4;
@@ -320,6 +321,25 @@ ALWAYS_INLINE int is_mapped(const struct address *a)
 	return a->word[0] == 0 && a->word[1] == 0 && a->word[2] == bpf_htonl(0xffff);
 }
 
+NEVER_INLINE int parse_slowly(FRAME *frame, struct parsed *p)
+{
+	int result;
+
+	if (!p)
+		return PARSE_MALFORMED;
+	__builtin_memset(p, 0, sizeof(*p));
+	p->l3 = ETH_HLEN;
+	if (frame_protocol(frame) == bpf_htons(ETH_P_IP))
+		return parse_ipv4(frame, p);
+	if (frame_protocol(frame) != bpf_htons(ETH_P_IPV6))
+		return PARSE_NOT_IP;
+	result = parse_ipv6(frame, p);
+	if (result == PARSED && (is_mapped(&p->tuple.src) || is_mapped(&p->tuple.dst)))
+		return PARSE_MALFORMED;
+	return result;
+}
+
+#ifndef FRAME_IS_XDP
 /* The common case of IPv4 without options or IPv6 without extensions, TCP or UDP, read in place. 1: done. */
 ALWAYS_INLINE int parse_quickly(struct __sk_buff *skb, struct parsed *p)
 {
@@ -375,24 +395,6 @@ ALWAYS_INLINE int parse_quickly(struct __sk_buff *skb, struct parsed *p)
 	return 1;
 }
 
-NEVER_INLINE int parse_slowly(struct __sk_buff *skb, struct parsed *p)
-{
-	int result;
-
-	if (!p)
-		return PARSE_MALFORMED;
-	__builtin_memset(p, 0, sizeof(*p));
-	p->l3 = ETH_HLEN;
-	if (skb->protocol == bpf_htons(ETH_P_IP))
-		return parse_ipv4(skb, p);
-	if (skb->protocol != bpf_htons(ETH_P_IPV6))
-		return PARSE_NOT_IP;
-	result = parse_ipv6(skb, p);
-	if (result == PARSED && (is_mapped(&p->tuple.src) || is_mapped(&p->tuple.dst)))
-		return PARSE_MALFORMED;
-	return result;
-}
-
 ALWAYS_INLINE int parse(struct __sk_buff *skb, struct parsed *p)
 {
 	__builtin_memset(p, 0, sizeof(*p));
@@ -401,3 +403,4 @@ ALWAYS_INLINE int parse(struct __sk_buff *skb, struct parsed *p)
 		return PARSED;
 	return parse_slowly(skb, p);
 }
+#endif
