@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Door of rtnetlink: links, addresses, routes and neighbours of one network namespace.
+ * Door of rtnetlink: links, addresses, routes, neighbours and bpf filters of one network namespace.
  *
  * Owns:       the wire format of NETLINK_ROUTE, both families as a parameter.
  * Takes in:   typed rows; families, addresses and CIDRs as lib writes them, MACs as text, links by index.
  * Gives out:  typed rows, one KernelError per refusal.
  * Invariants: bound for ever to the namespace of the thread that opened it. Deleting what is absent is no error.
- * Next:       links.ts, addresses.ts, routes.ts, neighbours.ts; watch.ts for events, on a socket of its own.
+ * Next:       links.ts, addresses.ts, routes.ts, neighbours.ts, traffic-control.ts; watch.ts for events, on a socket of its own.
  */
 import { NETLINK_ROUTE } from '../netlink/constants.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
@@ -14,12 +14,14 @@ import { InterfaceAddresses } from './addresses.ts';
 import { Links } from './links.ts';
 import { Neighbours } from './neighbours.ts';
 import { Routes } from './routes.ts';
+import { TrafficControl } from './traffic-control.ts';
 
 export class Rtnetlink implements Disposable {
   readonly links: Links;
   readonly addresses: InterfaceAddresses;
   readonly routes: Routes;
   readonly neighbours: Neighbours;
+  readonly trafficControl: TrafficControl;
   readonly #socket: NetlinkSocket;
 
   private constructor(socket: NetlinkSocket) {
@@ -28,6 +30,7 @@ export class Rtnetlink implements Disposable {
     this.addresses = new InterfaceAddresses(socket);
     this.routes = new Routes(socket);
     this.neighbours = new Neighbours(socket);
+    this.trafficControl = new TrafficControl(socket);
   }
 
   /** In the network namespace of the calling thread. @throws {KernelError} */
