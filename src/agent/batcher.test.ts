@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { globalPolicy, namespace } from '../../test/support/resources.ts';
+import { service } from '../../test/support/services.ts';
 import { buildGraph, type CalcGraph } from '../calc/graph.ts';
 import type { Datastore, Stored } from '../contract/datastore.ts';
 import { StoreSyncer } from '../datastore/syncer.ts';
@@ -10,6 +11,7 @@ import type { Revision } from '../lib/brand.ts';
 import { RevisionGoneError } from '../lib/errors.ts';
 import { keyOf } from '../model/kinds.ts';
 import type { Resource } from '../model/types.ts';
+import { ServiceGraph } from '../services/graph.ts';
 import { Batcher } from './batcher.ts';
 
 const revision = '7' as Revision;
@@ -89,4 +91,38 @@ test('a flush that pauses goes on in later turns, and is reported once, with all
   }
   assert.deepEqual(callsByTurn, [1, 2, 3, 3, 3]);
   assert.deepEqual(flushed, [3]);
+});
+
+test('services are told in the same turn, before what the graph says, and counted with it', async () => {
+  const said: string[] = [];
+  const batcher = new Batcher(
+    buildGraph({ node: 'n1' }),
+    (message) => said.push(message.kind),
+    { onStatus: () => {}, onFlush: (messages) => said.push(`${messages} flushed`) },
+    { graph: new ServiceGraph({ node: 'n1' }), emit: (message) => said.push(message.kind) },
+  );
+  const web = service('shop/web');
+  batcher.onResources([{ key: keyOf(web), resource: web }]);
+  await nextTurn();
+  assert.deepEqual(said.splice(0), ['0 flushed']);
+  batcher.onStatus('in-sync');
+  await nextTurn();
+  assert.deepEqual(said.splice(0), [
+    'translation-update',
+    'service-update',
+    'config-update',
+    'in-sync',
+    '4 flushed',
+  ]);
+});
+
+test('a change of which nothing becomes is flushed too: its revision is in force at once', async () => {
+  const flushed: number[] = [];
+  const batcher = new Batcher(buildGraph({ node: 'n1' }), () => {}, {
+    onStatus: () => {},
+    onFlush: (messages) => flushed.push(messages),
+  });
+  batcher.onResources([{ key: keyOf(service('shop/web')), resource: null }]);
+  await nextTurn();
+  assert.deepEqual(flushed, [0]);
 });

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Joins the store's stream and the graph: updates are taken as they come, the graph is flushed once per turn of the
- * event loop, so that batches grow by themselves under load and a single change waits for nothing. A long flush lets
- * others have their turn.
+ * Joins the store's stream and the graphs, that of policy and, where the data plane balances services, theirs: changes are
+ * taken as they come, both graphs are flushed once per turn of the event loop, so that batches grow by themselves under
+ * load and a single change waits for nothing. A long flush lets others have their turn.
  *
  * Invariants: of a list that comes in portions after a loss of the store nothing is said before all of it is told: between
- *             a policy that went and the one in its place a node would be open.
+ *             a policy that went and the one in its place a node would be open. What services say goes first: in-sync, which
+ *             the graph says, is about them too.
  */
 import type { CalcGraph } from '../calc/graph.ts';
 import type { DataplaneMessage } from '../contract/dataplane.ts';
-import type { SyncerSink, SyncStatus } from '../contract/datastore.ts';
+import type { ResourceChange, SyncerSink, SyncStatus } from '../contract/datastore.ts';
+import type { TranslationMessage } from '../contract/services.ts';
 import type { Update } from '../model/types.ts';
+import type { ServiceGraph } from '../services/graph.ts';
 
 /**
  * A flush gives way to timers and sockets after so many milliseconds, and goes on in the next turn. A collection of garbage
@@ -20,24 +23,43 @@ const budget = 10;
 
 export interface BatchListener {
   onStatus(status: SyncStatus): void;
-  /** The graph has said all that it was told; `messages` of them are on their way to the driver. */
+  /** The graphs have said all that they were told; `messages` of them are on their way to the driver. */
   onFlush(messages: number): void;
+}
+
+/** The services' side of it; a data plane that leaves them to kube-proxy has none. */
+export interface ServiceFlow {
+  readonly graph: ServiceGraph;
+  readonly emit: (message: TranslationMessage) => void;
 }
 
 export class Batcher implements SyncerSink {
   readonly #graph: CalcGraph;
   readonly #emit: (message: DataplaneMessage) => void;
   readonly #listener: BatchListener;
+  readonly #services: ServiceFlow | null;
   #scheduled = false;
   #status: SyncStatus = 'wait-for-ready';
   #wasInSync = false;
-  /** Since the graph had last said all. */
+  /** Since the graphs had last said all. */
   #messages = 0;
 
-  constructor(graph: CalcGraph, emit: (message: DataplaneMessage) => void, listener: BatchListener) {
+  constructor(
+    graph: CalcGraph,
+    emit: (message: DataplaneMessage) => void,
+    listener: BatchListener,
+    services: ServiceFlow | null = null,
+  ) {
     this.#graph = graph;
     this.#emit = emit;
     this.#listener = listener;
+    this.#services = services;
+  }
+
+  /** Also where nothing becomes of them: the revision that they came with is then in force. */
+  onResources(changes: readonly ResourceChange[]): void {
+    this.#services?.graph.onResources(changes);
+    this.#flushSoon();
   }
 
   onUpdates(updates: readonly Update[]): void {
@@ -49,6 +71,7 @@ export class Batcher implements SyncerSink {
     this.#status = status;
     if (status === 'in-sync') this.#wasInSync = true;
     this.#graph.onStatus(status);
+    this.#services?.graph.onStatus(status);
     this.#listener.onStatus(status);
     this.#flushSoon();
   }
@@ -68,16 +91,26 @@ export class Batcher implements SyncerSink {
     this.#scheduled = false;
     if (this.#isListing) return;
     const end = performance.now() + budget;
-    const isDone = this.#graph.flush(
-      (message) => {
-        this.#messages++;
-        this.#emit(message);
-      },
-      () => performance.now() > end,
-    );
-    if (!isDone) return this.#flushSoon();
+    const isDue = () => performance.now() > end;
+    if (!this.#flushServices(isDue) || !this.#flushGraph(isDue)) return this.#flushSoon();
     const messages = this.#messages;
     this.#messages = 0;
     this.#listener.onFlush(messages);
+  }
+
+  #flushServices(isDue: () => boolean): boolean {
+    if (!this.#services) return true;
+    const { graph, emit } = this.#services;
+    return graph.flush((message) => {
+      this.#messages++;
+      emit(message);
+    }, isDue);
+  }
+
+  #flushGraph(isDue: () => boolean): boolean {
+    return this.#graph.flush((message) => {
+      this.#messages++;
+      this.#emit(message);
+    }, isDue);
   }
 }

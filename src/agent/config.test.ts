@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { cgroupRoot } from '../kernel/cgroup.ts';
 import { InvalidError, NotFoundError, UsageError } from '../lib/errors.ts';
 import { agentConfig } from './config.ts';
 
@@ -18,9 +19,11 @@ test('arguments beat environment, environment beats defaults, FELIX_ names count
   };
   assert.deepEqual(agentConfig(least, env), {
     node: 'n',
+    dataplane: 'nftables',
     datastore: '/db',
     socket: '/run/muslin/agent.sock',
     bpf: '/sys/fs/bpf/muslin',
+    cgroup: cgroupRoot(),
     interfacePrefix: 'veth',
     logLevel: 'warn',
     local: {
@@ -34,6 +37,21 @@ test('arguments beat environment, environment beats defaults, FELIX_ names count
   });
   assert.equal(agentConfig({ datastore: '/db' }, { NODENAME: 'other' }).node, 'other');
   assert.equal(agentConfig(least, {}).interfacePrefix, 'cali');
+});
+
+test('the data plane is named, or ebpf where Felix is told so in its own words', () => {
+  const dataplane = (args: object, env: { readonly [name: string]: string } = {}) =>
+    agentConfig({ ...least, ...args }, env).dataplane;
+  assert.equal(dataplane({}), 'nftables');
+  assert.equal(dataplane({}, { FELIX_BPFENABLED: 'true' }), 'ebpf');
+  assert.equal(dataplane({}, { FELIX_BPFENABLED: 'perhaps' }), 'nftables');
+  assert.equal(dataplane({ dataplane: 'nftables' }, { FELIX_BPFENABLED: 'true' }), 'nftables');
+  assert.equal(dataplane({ dataplane: 'ebpf' }), 'ebpf');
+  assert.throws(
+    () => dataplane({ dataplane: 'tarot' }),
+    (error) => error instanceof UsageError && /got tarot, want nftables or ebpf/.test(error.message),
+  );
+  assert.equal(agentConfig({ ...least, cgroup: '/c' }, {}).cgroup, '/c');
 });
 
 test('a file in the form of felix.cfg is read, and the environment beats it', (t) => {

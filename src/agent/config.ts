@@ -6,17 +6,22 @@
  * @see Calico documentation, "Configuring Felix": FELIX_ names are the parameter's name, in any case
  */
 import { readFileSync } from 'node:fs';
+import { type DataplaneName, dataplaneNames } from '../contract/config.ts';
+import { cgroupRoot } from '../kernel/cgroup.ts';
 import { InvalidError, NotFoundError, UsageError } from '../lib/errors.ts';
 import { effectiveValue, type LocalWords, settingsOf } from '../model/felix/settings.ts';
 
 export interface AgentConfig {
   readonly node: string;
+  readonly dataplane: DataplaneName;
   /** The embedded store's file. */
   readonly datastore: string;
   /** Where status and health are served: a Unix socket. */
   readonly socket: string;
   /** A folder on a BPF file system, for the guards' pins. */
   readonly bpf: string;
+  /** The control group (cgroup v2) below which sockets are led to services' backends when they connect: a folder. */
+  readonly cgroup: string;
   /** The first letters of workloads' interfaces; of file and environment alone, as it holds from the start on. */
   readonly interfacePrefix: string;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'fatal';
@@ -28,6 +33,8 @@ export interface AgentArguments {
   readonly datastore?: string;
   readonly socket?: string;
   readonly bpf?: string;
+  readonly cgroup?: string;
+  readonly dataplane?: string;
   readonly configFile?: string;
 }
 
@@ -59,13 +66,24 @@ export function agentConfig(args: AgentArguments, env: Environment): AgentConfig
   }
   return {
     node,
+    dataplane: dataplaneOf(args.dataplane, effectiveValue(settings, 'bpfEnabled') === true),
     datastore: wanted(args.datastore ?? env.MUSLIN_DATASTORE, '--datastore or MUSLIN_DATASTORE'),
     socket: args.socket ?? '/run/muslin/agent.sock',
     bpf: args.bpf ?? '/sys/fs/bpf/muslin',
+    cgroup: args.cgroup ?? cgroupRoot(),
     interfacePrefix: interfacePrefix(String(effectiveValue(settings, 'interfacePrefix'))),
     logLevel: logLevel(String(effectiveValue(settings, 'logSeverityScreen'))),
     local,
   };
+}
+
+/** bpfEnabled is Calico's way to say it; it counts in the file and the environment alone, as it holds from the start on. */
+function dataplaneOf(argument: string | undefined, isBpfEnabled: boolean): DataplaneName {
+  if (argument === undefined) return isBpfEnabled ? 'ebpf' : 'nftables';
+  const name = dataplaneNames.find((each) => each === argument);
+  if (name === undefined)
+    throw new UsageError(`--dataplane: got ${argument}, want ${dataplaneNames.join(' or ')}`);
+  return name;
 }
 
 function environmentWords(env: Environment): ReadonlyMap<string, string> {

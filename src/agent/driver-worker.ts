@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The worker's side of remote-driver.ts: one driver, driven by messages. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { NftablesDriver } from '../drivers/nftables/driver.ts';
 import { assertNever } from '../lib/errors.ts';
 import type { AgentConfig } from './config.ts';
+import { newDriver } from './data-planes.ts';
 import type { FromWorker, ToWorker } from './remote-driver.ts';
 
 const port = parentPort;
 if (!port) throw new TypeError('driver-worker.ts runs as a worker only');
 const answer = (message: FromWorker) => port.postMessage(message);
 
-const driver = new NftablesDriver(workerData as AgentConfig);
+const driver = newDriver(workerData as AgentConfig);
+const closing = new AbortController();
 driver.onStrangersChange((reason) => answer({ kind: 'strangers-change', reason }));
 
 port.on('message', (message: ToWorker) => {
   switch (message.kind) {
     case 'messages':
+      for (const each of message.translations) driver.onTranslation?.(each);
       for (const each of message.messages) driver.onMessage(each);
       return;
     case 'resync':
@@ -23,8 +25,9 @@ port.on('message', (message: ToWorker) => {
     case 'probe':
       return answerWith(message.call, driver.probe());
     case 'apply':
-      return answerWith(message.call, driver.apply());
+      return answerWith(message.call, driver.apply(closing.signal));
     case 'close':
+      closing.abort();
       void driver[Symbol.asyncDispose]().then(() => port.close());
       return;
     default:

@@ -18,6 +18,7 @@ import { ApplyLoop } from '../reconcile/apply-loop.ts';
 import { Batcher } from './batcher.ts';
 import type { AgentConfig } from './config.ts';
 import { openLog } from './log.ts';
+import { NodeServices } from './node-services.ts';
 import { RemoteDriver } from './remote-driver.ts';
 import { AgentStatus, serveStatus } from './status.ts';
 
@@ -30,8 +31,9 @@ export async function runAgent(config: AgentConfig): Promise<void> {
   await using driver = new RemoteDriver(config, log); //       tier 3  the same in one data plane's terms, in a worker
   await wantAll(driver);
   const applying = new ApplyLoop(driver, { sleep, ...status.ofApplies() }); // tier 4  the kernel, kept so
+  using services = new NodeServices(config, driver, applying, status, log); // beside 2: where the data plane balances them
   status.showSettings(() => graph.settings());
-  const batches = new Batcher(graph, (message) => applying.onMessage(message), status);
+  const batches = new Batcher(graph, (message) => applying.onMessage(message), services, services.flow);
   const syncer = new StoreSyncer(store, status.ofSyncer());
 
   await using server = await serveStatus(config, status);

@@ -4,13 +4,19 @@
  * are plain data, so all that is here is their passage; driver-worker.ts stands at the other end.
  */
 import { Worker } from 'node:worker_threads';
+import type { DataplaneName } from '../contract/config.ts';
 import type { ApplyReport, DataplaneDriver, DataplaneMessage } from '../contract/dataplane.ts';
+import type { TranslatingDataplane, TranslationMessage } from '../contract/services.ts';
 import { UnavailableError } from '../lib/errors.ts';
 import type { AgentConfig } from './config.ts';
 import type { Log } from './log.ts';
 
 export type ToWorker =
-  | { readonly kind: 'messages'; readonly messages: readonly DataplaneMessage[] }
+  | {
+      readonly kind: 'messages';
+      readonly messages: readonly DataplaneMessage[];
+      readonly translations: readonly TranslationMessage[];
+    }
   | { readonly kind: 'resync'; readonly reason: string }
   | { readonly kind: 'probe'; readonly call: number }
   | { readonly kind: 'apply'; readonly call: number }
@@ -26,16 +32,18 @@ interface Call {
   reject(error: Error): void;
 }
 
-export class RemoteDriver implements DataplaneDriver {
-  readonly name = 'nftables';
+export class RemoteDriver implements DataplaneDriver, TranslatingDataplane {
+  readonly name: DataplaneName;
   readonly #worker: Worker;
   readonly #calls = new Map<number, Call>();
   #outbox: DataplaneMessage[] = [];
+  #translations: TranslationMessage[] = [];
   #lastCall = 0;
   #listener: (reason: string) => void = () => {};
   #failed: Error | null = null;
 
   constructor(config: AgentConfig, log: Log) {
+    this.name = config.dataplane;
     this.#worker = new Worker(new URL('./driver-worker.ts', import.meta.url), { workerData: config });
     this.#worker.on('message', (message: FromWorker) => this.#hear(message));
     // a worker that died cannot be trusted with the kernel: end, be started anew, adopt what stands there
@@ -53,6 +61,10 @@ export class RemoteDriver implements DataplaneDriver {
 
   onMessage(message: DataplaneMessage): void {
     this.#outbox.push(message);
+  }
+
+  onTranslation(message: TranslationMessage): void {
+    this.#translations.push(message);
   }
 
   apply(): Promise<ApplyReport> {
@@ -77,11 +89,17 @@ export class RemoteDriver implements DataplaneDriver {
   /** Everything heard so far goes before the call, in one piece. */
   #call(kind: 'probe' | 'apply'): Promise<ApplyReport | readonly string[]> {
     if (this.#failed) return Promise.reject(this.#failed);
-    if (this.#outbox.length > 0) this.#post({ kind: 'messages', messages: this.#outbox });
-    this.#outbox = [];
+    this.#postMessages();
     const call = ++this.#lastCall;
     this.#post({ kind, call });
     return new Promise((resolve, reject) => this.#calls.set(call, { resolve, reject }));
+  }
+
+  #postMessages(): void {
+    if (this.#outbox.length === 0 && this.#translations.length === 0) return;
+    this.#post({ kind: 'messages', messages: this.#outbox, translations: this.#translations });
+    this.#outbox = [];
+    this.#translations = [];
   }
 
   #post(message: ToWorker): void {

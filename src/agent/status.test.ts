@@ -4,24 +4,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pino } from 'pino';
 import type { ApplyReport } from '../contract/dataplane.ts';
-import type { Revision } from '../lib/brand.ts';
-import { noWords } from '../model/felix/settings.ts';
+import type { KeyPath, Revision } from '../lib/brand.ts';
 import { AgentStatus } from './status.ts';
 
 const ok: ApplyReport = { changed: 1, failed: [], openEndpoints: [] };
 const failed: ApplyReport = { ...ok, failed: [{ table: 't', key: 'k', message: 'no' }] };
 
 function rig() {
-  const config = {
-    node: 'n',
-    datastore: '',
-    socket: '',
-    bpf: '',
-    interfacePrefix: 'cali',
-    logLevel: 'info',
-    local: noWords,
-  } as const;
-  const status = new AgentStatus(config, pino({ enabled: false }));
+  const status = new AgentStatus({ node: 'n', dataplane: 'nftables' }, pino({ enabled: false }));
   const told = (revision: string) => status.ofSyncer().onRevision?.(revision as Revision);
   const { onStart, onReport, onError } = status.ofApplies();
   return {
@@ -99,4 +89,30 @@ test('waiting ends when the revision is in force, or with the time', async () =>
   assert.equal(await waiting, true);
   cut.abort();
   assert.equal(await tooFar, false);
+});
+
+test('what services find wrong is told beside what the syncer finds, and what both find once', () => {
+  const { status } = rig();
+  const fault = (message: string) => ({ path: 'spec', message });
+  const path = 'Service/a/web' as KeyPath;
+  status.ofSyncer().onFaults?.({ kind: 'Service', namespace: 'a', name: 'web' }, [fault('unreadable')]);
+  status.showServices(() => [
+    { path, faults: [fault('unreadable'), fault("10.96.0.1 is another's")] },
+    { path: 'Service/a/db' as KeyPath, faults: [fault('no')] },
+  ]);
+  assert.deepEqual(status.report().invalid, [
+    { resource: path, faults: [fault('unreadable'), fault("10.96.0.1 is another's")] },
+    { resource: 'Service/a/db', faults: [fault('no')] },
+  ]);
+});
+
+test('a data plane serves once it applied, also when part of it failed, and not after an error', () => {
+  const { status, start, report, error } = rig();
+  assert.equal(status.isServing(), false);
+  start();
+  report(failed);
+  assert.equal(status.isServing(), true);
+  start();
+  error(new Error('lost'));
+  assert.equal(status.isServing(), false);
 });

@@ -12,6 +12,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
+import type { DataplaneName } from '../contract/config.ts';
 import type { ApplyFailure, ApplyReport } from '../contract/dataplane.ts';
 import type { SyncStatus } from '../contract/datastore.ts';
 import type { SyncerOptions } from '../datastore/syncer.ts';
@@ -21,6 +22,7 @@ import { Notice } from '../lib/notice.ts';
 import type { Setting } from '../model/felix/settings.ts';
 import { keyPath } from '../model/kinds.ts';
 import type { ApplyLoopOptions } from '../reconcile/apply-loop.ts';
+import type { ResourceFaults } from '../services/graph.ts';
 import type { BatchListener } from './batcher.ts';
 import type { AgentConfig } from './config.ts';
 import type { Log } from './log.ts';
@@ -28,7 +30,7 @@ import type { Log } from './log.ts';
 export interface StatusReport {
   readonly node: string;
   readonly pid: number;
-  readonly dataplane: 'nftables';
+  readonly dataplane: DataplaneName;
   readonly ready: boolean;
   /** Empty when ready. */
   readonly reasons: readonly string[];
@@ -46,6 +48,7 @@ export interface StatusReport {
 
 export class AgentStatus implements BatchListener {
   readonly #node: string;
+  readonly #dataplane: DataplaneName;
   readonly #log: Log;
   readonly #newlyEnforced = new Notice();
   readonly #invalid = new Map<string, readonly Fault[]>();
@@ -60,9 +63,11 @@ export class AgentStatus implements BatchListener {
   #error: string | null = null;
   #applies = 0;
   #settings: () => readonly Setting[] = () => [];
+  #ofServices: () => readonly ResourceFaults[] = () => [];
 
-  constructor(config: AgentConfig, log: Log) {
+  constructor(config: Pick<AgentConfig, 'node' | 'dataplane'>, log: Log) {
     this.#node = config.node;
+    this.#dataplane = config.dataplane;
     this.#log = log;
   }
 
@@ -105,22 +110,44 @@ export class AgentStatus implements BatchListener {
     this.#settings = settings;
   }
 
+  /** @param faults - what of services is not in force as written; asked for each report anew. */
+  showServices(faults: () => readonly ResourceFaults[]): void {
+    this.#ofServices = faults;
+  }
+
+  /** The data plane did all that it could when it last tried: what it has in force, it keeps up. */
+  isServing(): boolean {
+    return this.#report !== null && this.#error === null;
+  }
+
   report(): StatusReport {
     const reasons = this.#reasons();
     return {
       node: this.#node,
       pid: process.pid,
-      dataplane: 'nftables',
+      dataplane: this.#dataplane,
       ready: reasons.length === 0,
       reasons,
       datastore: this.#sync,
       enforcedRevision: this.#enforced ?? '0',
       openEndpoints: this.#report?.openEndpoints ?? [],
       failures: this.#report?.failed ?? [],
-      invalid: [...this.#invalid].map(([resource, faults]) => ({ resource, faults })),
+      invalid: this.#invalidResources(),
       applies: this.#applies,
       settings: this.#settings(),
     };
+  }
+
+  /** What the syncer found wrong, and what services found beyond that. */
+  #invalidResources(): StatusReport['invalid'] {
+    const all = new Map(this.#invalid);
+    for (const { path, faults } of this.#ofServices()) {
+      const known = all.get(path) ?? [];
+      const isNew = (fault: Fault) =>
+        !known.some(({ path: at, message }) => at === fault.path && message === fault.message);
+      all.set(path, [...known, ...faults.filter(isNew)]);
+    }
+    return [...all].map(([resource, faults]) => ({ resource, faults }));
   }
 
   /** @returns whether the revision was in force within the time. */

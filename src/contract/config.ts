@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A data plane's settings when nobody sets any: Calico's defaults (felix/docs/config-params.json). */
+/** Which data planes an agent can run, and their settings when nobody sets any: Calico's (felix/docs/config-params.json). */
 import { protocolNumbers } from '../lib/protocol.ts';
 import type { DataplaneConfig, FailsafePort } from './dataplane.ts';
 
@@ -7,6 +7,9 @@ const { TCP, UDP } = protocolNumbers;
 
 const ports = (protocol: number, ...numbers: readonly number[]): FailsafePort[] =>
   numbers.map((port) => ({ protocol, port }));
+
+export const dataplaneNames = ['nftables', 'ebpf'] as const;
+export type DataplaneName = (typeof dataplaneNames)[number];
 
 export const defaultDataplaneConfig: DataplaneConfig = {
   endpointToHost: 'drop',

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Datastore, Stored } from '../contract/datastore.ts';
 import type { Revision } from '../lib/brand.ts';
-import { UnavailableError } from '../lib/errors.ts';
+import { RevisionGoneError, UnavailableError } from '../lib/errors.ts';
 import { StoreSyncer } from './syncer.ts';
 
 const revision = '7' as Revision;
@@ -65,4 +65,50 @@ test('a large snapshot leaves others their turns, and is whole before in-sync', 
     1000,
   );
   assert.ok(new Set(turnsAt).size >= 8, `told in turns ${turnsAt}`);
+});
+
+test('resources are told as they are stored, before what becomes of them, also those of which nothing does', async () => {
+  const stop = new AbortController();
+  const service = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { namespace: 'a', name: 'web' },
+    spec: 'broken',
+  };
+  const key = { kind: 'Service', namespace: 'a', name: 'web' } as const;
+  const lists: Stored[][] = [[{ key, resource: service, revision }, ...namespaces(1)], []];
+  const told: string[] = [];
+  const store = {
+    ...storeOf([]),
+    snapshot: async () => ({ items: lists.shift() ?? [], revision }),
+    watch: async function* () {
+      if (lists.length > 0) throw new RevisionGoneError('compacted');
+      yield [{ type: 'delete', key: { kind: 'Pod', namespace: 'a', name: 'p' }, revision }] as const;
+      stop.abort();
+    },
+  };
+  await new StoreSyncer(store).run(
+    {
+      onResources: (changes) =>
+        told.push(
+          ...changes.map((change) => `${change.key.name} ${change.resource === null ? 'gone' : 'there'}`),
+        ),
+      onUpdates: (updates) =>
+        told.push(...updates.map(({ kind, value }) => `${kind} ${value ? 'there' : 'gone'}`)),
+      onStatus: (status) => {
+        if (status === 'resync') told.length = told.length === 4 ? 0 : told.length; // the built-in ones
+      },
+    },
+    stop.signal,
+  );
+  assert.deepEqual(told, [
+    'web there',
+    'ns-0 there',
+    'Profile there',
+    'web gone',
+    'ns-0 gone',
+    'Profile gone',
+    'p gone',
+    'WorkloadEndpoint gone',
+  ]);
 });

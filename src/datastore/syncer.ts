@@ -3,13 +3,21 @@
  * Turns any Datastore into the one stream that the calculation graph drinks: snapshot, watch and re-list joined.
  *
  * Owns:       the view of what was last told to the sink, by path; the faults of stored but invalid resources.
- * Takes in:   a Datastore. Gives out: Updates (present values, null for absent or invalid) and the sync status.
+ * Takes in:   a Datastore. Gives out: Updates (present values, null for absent or invalid), the resources themselves to who
+ *             wants them too, and the sync status.
  * Invariants: the stream converges to the store's state; loss of the store tells the sink nothing but `resync`;
  *             a path is told absent only when a delete event or a full snapshot says so; a revision never goes back.
  * Next:       model/updates.ts converts one resource, calc/graph.ts consumes, agent/main.ts runs it.
  */
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
-import type { Datastore, Stored, Syncer, SyncerSink, WatchEvent } from '../contract/datastore.ts';
+import type {
+  Datastore,
+  ResourceChange,
+  Stored,
+  Syncer,
+  SyncerSink,
+  WatchEvent,
+} from '../contract/datastore.ts';
 import type { Revision } from '../lib/brand.ts';
 import { AppError, type Fault } from '../lib/errors.ts';
 import { builtinUpdates } from '../model/builtin.ts';
@@ -73,39 +81,43 @@ export class StoreSyncer implements Syncer {
     const present = new Map(items.map((item) => [keyPath(item.key) as string, item.key]));
     const gone = [...this.#known].filter(([path]) => !present.has(path)).map(([, key]) => key);
     this.#known = present;
-    sink.onUpdates(gone.flatMap((key) => this.#absent(key)));
+    this.#tell(
+      gone.map((key) => ({ key, resource: null })),
+      sink,
+    );
     for (let at = 0; at < items.length; at += portion) {
-      sink.onUpdates(items.slice(at, at + portion).flatMap((item) => this.#present(item)));
+      this.#tell(items.slice(at, at + portion), sink);
       await turn();
     }
   }
 
   #advance(events: readonly WatchEvent[], sink: SyncerSink): void {
-    const updates = events.flatMap((event) => this.#updatesOf(event));
-    if (updates.length > 0) sink.onUpdates(updates);
+    const changes = events.flatMap((event) => this.#changeOf(event));
+    if (changes.length > 0) this.#tell(changes, sink);
     const last = events.at(-1);
     if (last) this.#options.onRevision?.(last.type === 'put' ? last.stored.revision : last.revision);
   }
 
-  #updatesOf(event: WatchEvent): readonly Update[] {
+  #changeOf(event: WatchEvent): readonly ResourceChange[] {
     if (event.type === 'bookmark') return [];
     if (event.type === 'delete') {
       this.#known.delete(keyPath(event.key));
-      return this.#absent(event.key);
+      return [{ key: event.key, resource: null }];
     }
     this.#known.set(keyPath(event.stored.key), event.stored.key);
-    return this.#present(event.stored);
+    return [event.stored];
   }
 
-  #present(stored: Stored): readonly Update[] {
-    const { updates, faults } = updatesOf(stored.key, stored.resource);
-    this.#options.onFaults?.(stored.key, faults);
+  #tell(changes: readonly ResourceChange[], sink: SyncerSink): void {
+    sink.onResources?.(changes);
+    const updates = changes.flatMap((change) => this.#updatesOf(change));
+    if (updates.length > 0) sink.onUpdates(updates);
+  }
+
+  #updatesOf({ key, resource }: ResourceChange): readonly Update[] {
+    const { updates, faults } = updatesOf(key, resource);
+    this.#options.onFaults?.(key, faults);
     return updates;
-  }
-
-  #absent(key: ResourceKey): readonly Update[] {
-    this.#options.onFaults?.(key, []);
-    return updatesOf(key, null).updates;
   }
 
   /** A gone revision asks for a new list at once; an unreachable store for patience, spread so that nodes do not march in step. */

@@ -15,6 +15,14 @@ export function register(program: Command, io: Io): void {
     .option('--socket <path>', 'where it serves health and status')
     .option('--bpf <folder>', 'where it pins guards, on a BPF file system')
     .option(
+      '--dataplane <name>',
+      'nftables or ebpf; else ebpf where FELIX_BPFENABLED is true, nftables otherwise',
+    )
+    .option(
+      '--cgroup <folder>',
+      'below which connections to services are balanced; else the root of cgroup v2',
+    )
+    .option(
       '--config-file <file>',
       'settings in the form of felix.cfg; else /etc/calico/felix.cfg if it is there',
     )
