@@ -36,8 +36,6 @@ import {
   TO_BIG_ENDIAN,
 } from './instruction.ts';
 
-export { instructionBytes, type Register } from './instruction.ts';
-
 type Operand = Register | number;
 
 /** A map as an instruction names it. */

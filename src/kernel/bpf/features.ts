@@ -3,8 +3,8 @@
  * What this kernel can do for eBPF, found by doing it: distributions carry features back and leave others out, so a version
  * number proves nothing. Asked once in a thread.
  */
-import { readFileSync } from 'node:fs';
 import { KernelError } from '../../lib/errors.ts';
+import { cgroupRoot, hasCgroups } from '../cgroup.ts';
 import { EINVAL, ENOTSUPP } from '../sys/constants.ts';
 import { hasSysctl, readSysctl } from '../sysctl.ts';
 import { Assembler } from './asm.ts';
@@ -117,7 +117,7 @@ const probes: { readonly [N in FeatureName]: Probe } = {
     neededFor: 'choosing a service back end when a program connects',
     since: 'Linux 4.17',
     without: 'services are translated packet by packet',
-    find: () => cgroup2Mount(readFileSync('/proc/self/mountinfo', 'utf8')) ?? false,
+    find: () => hasCgroups() && cgroupRoot(),
   },
 };
 
@@ -149,23 +149,6 @@ export function hasHelper(helper: number): boolean {
     if (!(error instanceof VerifierError) || error.log === '') throw error;
     return !/(unknown|invalid) func|cannot use helper/.test(error.log);
   }
-}
-
-/** Where the tree of cgroups is. Null where no cgroup2 is mounted. @param mountinfo - proc(5), /proc/PID/mountinfo */
-export function cgroup2Mount(mountinfo: string): string | null {
-  for (const line of mountinfo.split('\n')) {
-    const [mount = '', filesystem = ''] = line.split(' - ');
-    const path = mount.split(' ')[4];
-    if (path !== undefined && filesystem.startsWith('cgroup2 ')) return unescapePath(path);
-  }
-  return null;
-}
-
-/** White space and backslashes are octal there. */
-function unescapePath(path: string): string {
-  return path.replace(/\\([0-7]{3})/g, (_, digits: string) =>
-    String.fromCharCode(Number.parseInt(digits, 8)),
-  );
 }
 
 /** The smallest that says something: one int. */
