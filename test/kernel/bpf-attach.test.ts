@@ -12,6 +12,7 @@ import {
   createXdpLink,
   detachLink,
   linkInfo,
+  supportsTcx,
   updateLink,
 } from '../../src/kernel/bpf/link.ts';
 import { loadGenerated, programIdOf } from '../../src/kernel/bpf/load.ts';
@@ -25,7 +26,7 @@ import type { Fd } from '../../src/kernel/sys/fd.ts';
 import { sys } from '../../src/kernel/sys/open.ts';
 import { parseAddress } from '../../src/lib/address.ts';
 import { parseCidr } from '../../src/lib/cidr.ts';
-import { KernelError } from '../../src/lib/errors.ts';
+import { KernelError, UnsupportedError } from '../../src/lib/errors.ts';
 import { fixtureObject } from './compile.ts';
 import { type Rig, rootTest } from './root-test.ts';
 
@@ -84,6 +85,7 @@ for (const by of ['tcx', 'clsact'] as const) {
     const [pass, drop] = [rig.use(returning(-1)), rig.use(returning(2))];
     const attach = (program: Fd): Classifier =>
       rig.use(at.host.run(() => attachClassifier(program, at.ifIndex, 'ingress', at.rt, { by })));
+    if (by === 'tcx' && !supportsTcx()) return void assert.throws(() => attach(drop), UnsupportedError);
     const classifier = attach(drop);
     assert.equal(classifier.kind, by);
     assert.equal(comesIn(at), false);
