@@ -167,7 +167,7 @@ export class Btf {
   }
 
   /**
-   * clang leaves a section's size out, and orders its variables as they were declared; the kernel wants the size, and them by
+   * clang leaves a section's size out, and promises no order of its variables; the kernel wants the size, and them by
    * offset (btf_datasec_check_meta).
    */
   setSection(section: BtfType, size: number): void {

@@ -51,7 +51,6 @@ export interface Relocation {
 export interface Elf {
   readonly sections: readonly Section[];
   readonly symbols: readonly ElfSymbol[];
-  /** In the order of their offsets. */
   relocationsOf(section: Section): readonly Relocation[];
 }
 
@@ -156,10 +155,7 @@ function readRelocations(
       const symbol = at(symbols, view.getUint32(start + 12, true), 'symbol');
       return { offset: offset64(view, start), type: view.getUint32(start + 8, true), symbol };
     });
-    bySection.set(
-      header.info,
-      rows.sort((a, b) => a.offset - b.offset),
-    );
+    bySection.set(header.info, rows);
   }
   return bySection;
 }
