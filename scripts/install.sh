@@ -6,8 +6,11 @@ cd "$(dirname "$0")/.."
 
 # Debian packages: what each is for stands in docs/dependencies.md
 missing=""
-for pair in nft:nftables ip:iproute2 ping:iputils-ping; do
+for pair in nft:nftables ip:iproute2 ping:iputils-ping clang:clang; do
   command -v "${pair%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/${pair%%:*}" ] || missing="$missing ${pair##*:}"
+done
+for pair in bpf/bpf_helpers.h:libbpf-dev linux/bpf.h:linux-libc-dev; do
+  [ -f "/usr/include/${pair%%:*}" ] || missing="$missing ${pair##*:}"
 done
 if [ -n "$missing" ]; then
   [ "$(id -u)" = 0 ] || { echo "cannot install:$missing: want root" >&2; exit 1; }
@@ -30,3 +33,6 @@ if [ ! -f "$stamp" ] || [ package-lock.json -nt "$stamp" ]; then
   rm -rf .cache
   touch "$stamp"
 fi
+
+# the eBPF programs
+scripts/build-bpf.sh

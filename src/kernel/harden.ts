@@ -28,10 +28,17 @@ const ipv6: { readonly [name: string]: number } = {
   forwarding: 1,
 };
 
-/** In the calling thread's network namespace. @returns how many settings it had to change. */
-export function hardenInterface(ifName: IfName): number {
+/**
+ * In the calling thread's network namespace.
+ *
+ * @param instead - settings of IPv4 that a data plane wants otherwise. @returns how many settings it had to change.
+ */
+export function hardenInterface(
+  ifName: IfName,
+  instead: { readonly ipv4?: { readonly [name: string]: number } } = {},
+): number {
   let changed = 0;
-  for (const [family, settings] of Object.entries({ ipv4, ipv6 })) {
+  for (const [family, settings] of Object.entries({ ipv4: { ...ipv4, ...instead.ipv4 }, ipv6 })) {
     if (!hasSysctl(['net', family])) continue; // a kernel without IPv6
     for (const [name, value] of Object.entries(settings)) {
       if (writeSysctl(['net', family, 'conf', ifName, name], value)) changed++;

@@ -79,7 +79,14 @@ export const routeKeyBytes = 20;
 export const routeKeyAt = { prefixLength: 0, address: 4 } as const;
 export const routeBytes = 32;
 export const routeAt = { flags: 0, ifIndex: 4, via: 8, endpoint: 24 } as const;
-export const routeFlags = { workload: 1, local: 2, node: 4, pool: 8, natOutgoing: 16, dsrOptOut: 32 } as const;
+export const routeFlags = {
+  workload: 1,
+  local: 2,
+  node: 4,
+  pool: 8,
+  natOutgoing: 16,
+  dsrOptOut: 32,
+} as const;
 
 /** struct settings. */
 export const settingsBytes = 128;

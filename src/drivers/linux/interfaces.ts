@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The node's links by name and their addresses, as last listed; events say when that is old. */
 
+import type { Link } from '../../kernel/rtnetlink/links.ts';
 import type { Rtnetlink } from '../../kernel/rtnetlink/rtnetlink.ts';
 import type { Address, IfName } from '../../lib/brand.ts';
 import { parseIfName } from '../../lib/if-name.ts';
 
 export class Interfaces {
   readonly #rtnetlink: Rtnetlink;
+  #links: readonly Link[] | null = null;
   #byName: ReadonlyMap<string, number> | null = null;
   #addresses: ReadonlyMap<IfName, readonly Address[]> | null = null;
 
@@ -16,14 +18,20 @@ export class Interfaces {
 
   /** The next question lists anew. */
   forget(): void {
+    this.#links = null;
     this.#byName = null;
     this.#addresses = null;
   }
 
   /** Index by name; the same object until the links were listed anew. */
   listing(): ReadonlyMap<string, number> {
-    this.#byName ??= new Map(this.#rtnetlink.links.list().map((link) => [link.name, link.index]));
+    this.#byName ??= new Map(this.links().map((link) => [link.name, link.index]));
     return this.#byName;
+  }
+
+  links(): readonly Link[] {
+    this.#links ??= this.#rtnetlink.links.list();
+    return this.#links;
   }
 
   indexOf(name: string): number | undefined {

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The eBPF data plane: messages to programs and maps at the links of the node.
+ *
+ *     messages -> policies.ts (compile.ts: instructions), ip-sets.ts, routes.ts, services.ts, settings.ts   what is wanted, in maps
+ *              -> links.ts: which programs a link's packets meet          -> hooks.ts: the programs at the links
+ *
+ * Owns:       the programs and maps of bpf/, pinned; the programs at workloads' and the network's links; the gate in nftables; the
+ *             routes with protocol 80.
+ * Takes in:   DataplaneMessages and TranslationMessages; events of links, routes and nftables. Gives out: a report per apply.
+ * Invariants: a link opens only when all policies it needs are loaded and its rows written, and closes before they are taken away;
+ *             a policy is replaced in one write, so packets meet the old or the new one; what cannot be loaded closes the
+ *             endpoints that need it, names why, and leaves the rest alone; flows outlive the agent.
+ * Next:       bpf/types.h and bpf/classifier.c for what packets meet; docs/ebpf.md for the path as a drawing.
+ */
+import { dirname } from 'node:path';
+import type {
+  ApplyFailure,
+  ApplyReport,
+  DataplaneDriver,
+  DataplaneMessage,
+  ResolvedEndpoint,
+  ResolvedHostEndpoint,
+} from '../../contract/dataplane.ts';
+import type { TranslatingDataplane, TranslationConfig, TranslationMessage } from '../../contract/services.ts';
+import { isBpffs, mountBpffs } from '../../kernel/bpf/bpffs.ts';
+import { supportsTcx } from '../../kernel/bpf/link.ts';
+import { testRun } from '../../kernel/bpf/test-run.ts';
+import { enableForwarding } from '../../kernel/harden.ts';
+import type { Link } from '../../kernel/rtnetlink/links.ts';
+import { watchRoutes } from '../../kernel/rtnetlink/watch.ts';
+import { familyOf } from '../../lib/address.ts';
+import type { Address, IfName, KeyPath } from '../../lib/brand.ts';
+import { parseIfName } from '../../lib/if-name.ts';
+import { type HostClaims, hostClaims, noClaims } from '../linux/host-claims.ts';
+import { NodeNetwork } from '../linux/node-network.ts';
+import { Datapath, type MapSizes } from './datapath.ts';
+import { EndpointPolicies, wishesOfHost, wishesOfWorkload } from './endpoint-policies.ts';
+import { Gate } from './gate.ts';
+import { type HookKind, Hooks } from './hooks.ts';
+import { IpSetMaps } from './ip-sets.ts';
+import { isLinkLocal, linkKey, linkRow } from './links.ts';
+import { keyText, type MapRows, reconciled } from './map-table.ts';
+import { PolicyPrograms } from './policies.ts';
+import { Routes } from './routes.ts';
+import { Services } from './services.ts';
+import { noTranslation, Settings } from './settings.ts';
+
+export interface EbpfOptions {
+  /** The first letters of every workload's interface on the host. */
+  readonly interfacePrefix: string;
+  /** Folder on a BPF file system, of this network namespace alone. */
+  readonly bpf: string;
+  /** In place of what bpf/maps.h says. */
+  readonly mapSizes?: MapSizes;
+}
+
+/** Nothing tells of a detached tcx program: ask. */
+const hookPollMs = 500;
+/** Nor of a changed sysctl; a round costs a dozen small reads per link. */
+const hardenEveryPolls = 10;
+/** Flows are looked at for time-outs; felix/bpf/conntrack: every 10 s. */
+const sweepEveryPolls = 20;
+/** A frame's least: what a program that looks at no packet is run with. */
+const noFrame = new Uint8Array(64);
+const families = [4, 6] as const;
+
+export class EbpfDriver implements DataplaneDriver, TranslatingDataplane {
+  readonly name = 'ebpf';
+  readonly #interfacePrefix: string;
+  readonly #datapath: Datapath;
+  readonly #network: NodeNetwork;
+  readonly #routeEvents: Disposable;
+  readonly #hooks: Hooks;
+  readonly #gate: Gate;
+  readonly #ipSets = new IpSetMaps();
+  readonly #policies: PolicyPrograms;
+  readonly #wishes: { readonly workloads: EndpointPolicies; readonly hosts: EndpointPolicies };
+  readonly #routes: Routes;
+  readonly #services: Services;
+  readonly #settings: Settings;
+  readonly #links: MapRows;
+  readonly #endpoints = new Map<KeyPath, ResolvedEndpoint>();
+  readonly #hostEndpoints = new Map<KeyPath, ResolvedHostEndpoint>();
+  readonly #poll: NodeJS.Timeout;
+  #translation: TranslationConfig = noTranslation;
+  #listener: (reason: string) => void = () => {};
+  #polls = 0;
+  /** The first apply was done. */
+  #inForce = false;
+  #raising = false;
+
+  /** In the network namespace of the calling thread, for good. @throws {KernelError} {VerifierError} {NotFoundError} */
+  constructor(options: EbpfOptions) {
+    this.#interfacePrefix = options.interfacePrefix;
+    if (!isBpffs(dirname(options.bpf))) mountBpffs(dirname(options.bpf));
+    this.#datapath = Datapath.open(options.bpf, options.mapSizes);
+    this.#network = new NodeNetwork((reason) => this.#strangersChange(reason));
+    this.#routeEvents = watchRoutes({
+      kinds: ['route'],
+      onEvent: () => this.#raiseSoon(),
+      onOverflow: () => this.#raiseSoon(),
+    });
+    this.#hooks = new Hooks(options.bpf, this.#network.interfaces, this.#hookPrograms());
+    this.#gate = new Gate(options.interfacePrefix, (reason) => this.#strangersChange(reason));
+    const map = (name: string) => this.#datapath.map(name);
+    this.#policies = new PolicyPrograms(
+      { packet: map('packet'), programs: map('programs'), sets: map('sets'), nets: map('nets') },
+      this.#ipSets,
+    );
+    this.#wishes = {
+      workloads: new EndpointPolicies(this.#policies),
+      hosts: new EndpointPolicies(this.#policies),
+    };
+    this.#routes = new Routes(map('routes'));
+    this.#services = new Services({
+      frontends: map('frontends'),
+      backends: map('backends'),
+      members: map('members'),
+      sources: map('sources'),
+    });
+    this.#settings = new Settings(map('settings'));
+    this.#links = reconciled(map('links'), 'eBPF link rows');
+    this.#poll = setInterval(() => this.#pollHooks(), hookPollMs).unref();
+  }
+
+  /** bpf(2), the objects and nf_tables are there: the constructor has used them. */
+  async probe(): Promise<readonly string[]> {
+    return supportsTcx() ? [] : ['tcx links (Linux 6.6)'];
+  }
+
+  onMessage(message: DataplaneMessage): void {
+    this.#ipSets.onMessage(message);
+    this.#policies.onMessage(message);
+    this.#routes.onMessage(message);
+    this.#network.onMessage(message);
+    if (message.kind === 'config-update') this.#settings.setConfig(message.config);
+    if (message.kind === 'endpoint-update') this.#setEndpoint(message.id, message.endpoint);
+    if (message.kind === 'endpoint-remove') this.#setEndpoint(message.id, null);
+    if (message.kind === 'host-endpoint-update') this.#setHostEndpoint(message.id, message.endpoint);
+    if (message.kind === 'host-endpoint-remove') this.#setHostEndpoint(message.id, null);
+  }
+
+  onTranslation(message: TranslationMessage): void {
+    if (message.kind === 'service-update') return this.#services.set(message.id, message.service);
+    if (message.kind === 'service-remove') return this.#services.set(message.id, null);
+    this.#translation = message.config;
+    this.#routes.setTranslation(message.config);
+    this.#settings.setTranslation(message.config);
+  }
+
+  queueResync(_reason: string): void {
+    this.#hooks.forget();
+    this.#network.queueResync();
+    this.#gate.queueResync();
+    this.#ipSets.queueResync();
+    this.#policies.queueResync();
+    this.#routes.queueResync();
+    this.#services.queueResync();
+    this.#settings.queueResync();
+    this.#links.queueResync();
+  }
+
+  onStrangersChange(listener: (reason: string) => void): void {
+    this.#listener = listener;
+  }
+
+  async apply(): Promise<ApplyReport> {
+    enableForwarding();
+    const { workloads, hosts } = this.#wishes;
+    const policies = this.#policies.sync([...workloads.keys(), ...hosts.keys()]);
+    const refused = new Map([...workloads.refusals(), ...hosts.refusals()]);
+    const hooks = this.#wantedHooks(refused);
+    const closing = this.#hooks.make(closedOnes(hooks));
+    const rows = this.#applyRows(refused);
+    const routes = this.#network.apply();
+    const gate = { changed: this.#gate.apply(), failed: [] };
+    const opening = this.#hooks.makeAll(hooks);
+    const released = this.#policies.release();
+    this.#inForce = true;
+    const parts = [policies, closing, ...rows, routes, gate, opening, released];
+    if (this.#services.takeLostBackend()) this.sweep();
+    return {
+      changed: parts.reduce((sum, part) => sum + part.changed, 0),
+      failed: [...parts.flatMap((part) => part.failed), ...refusals(refused)],
+      openEndpoints: [...this.#endpoints].filter(([, e]) => this.#hooks.isOpen(e.ifName)).map(([id]) => id),
+    };
+  }
+
+  /** Takes away flows whose time is over or whose backend is gone. */
+  sweep(): void {
+    testRun(this.#datapath.program('sweep', 'sweep'), { packet: noFrame });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#poll);
+    this.#routeEvents[Symbol.dispose]();
+    this.#network[Symbol.dispose]();
+    this.#gate[Symbol.dispose]();
+    this.#hooks[Symbol.dispose]();
+    this.#datapath[Symbol.dispose]();
+  }
+
+  #hookPrograms() {
+    const program = (name: string) => this.#datapath.program('classifier', name);
+    return {
+      workload: { ingress: program('from_workload'), egress: program('to_workload') },
+      network: { ingress: program('from_network'), egress: program('to_network') },
+    };
+  }
+
+  #setEndpoint(id: KeyPath, endpoint: ResolvedEndpoint | null): void {
+    if (endpoint) this.#endpoints.set(id, endpoint);
+    else this.#endpoints.delete(id);
+    this.#wishes.workloads.set(id, endpoint?.adminUp ? wishesOfWorkload(endpoint) : null);
+  }
+
+  #setHostEndpoint(id: KeyPath, endpoint: ResolvedHostEndpoint | null): void {
+    if (endpoint) this.#hostEndpoints.set(id, endpoint);
+    else this.#hostEndpoints.delete(id);
+    this.#wishes.hosts.set(id, endpoint ? wishesOfHost(endpoint) : null);
+  }
+
+  #wantedHooks(refused: ReadonlyMap<KeyPath, string>): ReadonlyMap<string, HookKind> {
+    const hooks = new Map<string, HookKind>();
+    for (const link of this.#network.interfaces.links()) {
+      if (this.#isWorkloads(link)) hooks.set(link.name, 'closed');
+      else if (this.#isNetworks(link)) hooks.set(link.name, 'network');
+    }
+    for (const [id, { ifName }] of this.#endpoints) {
+      if (hooks.has(ifName) && this.#wishes.workloads.has(id) && !refused.has(id))
+        hooks.set(ifName, 'workload');
+    }
+    return hooks;
+  }
+
+  #isWorkloads({ name }: Link): boolean {
+    return name.startsWith(this.#interfacePrefix);
+  }
+
+  /** The loopback is no network; what is in a bridge comes in by the bridge. */
+  #isNetworks({ name, master, mac }: Link): boolean {
+    return name !== 'lo' && master === null && mac !== null;
+  }
+
+  #applyRows(refused: ReadonlyMap<KeyPath, string>): readonly Part[] {
+    const addresses = this.#network.interfaces.addresses();
+    const own = [...addresses].filter(([name]) => !name.startsWith(this.#interfacePrefix));
+    this.#settings.setOwn(ownAddresses(own, this.#translation.nodeAddresses));
+    this.#routes.setLinks(
+      this.#network.interfaces.listing(),
+      own.flatMap(([, list]) => list),
+    );
+    this.#wantLinks(refused, addresses);
+    const routes = this.#routes.apply();
+    const links = this.#links.apply();
+    const services = this.#services.apply();
+    if (routes.changed + links.changed > 0) this.#settings.newGeneration();
+    return [routes, links, services, { changed: this.#settings.apply(), failed: [] }];
+  }
+
+  #wantLinks(
+    refused: ReadonlyMap<KeyPath, string>,
+    addresses: ReadonlyMap<IfName, readonly Address[]>,
+  ): void {
+    const claims = this.#claims(addresses);
+    const gone = new Set(this.#links.desired().keys());
+    const set = (ifIndex: number, row: Uint8Array) => {
+      const key = keyText(linkKey(ifIndex));
+      gone.delete(key);
+      this.#links.setDesired(key, row);
+    };
+    const byName = new Map(this.#network.interfaces.links().map((link) => [link.name, link]));
+    for (const [id, { ifName }] of this.#endpoints) {
+      const link = byName.get(ifName);
+      if (!link || refused.has(id) || !this.#wishes.workloads.has(id)) continue;
+      const policies = this.#wishes.workloads.placed(id);
+      set(link.index, linkRow({ kind: 'workload', endpoint: id, policies, own: [], mtu: link.mtu }));
+    }
+    for (const link of byName.values()) {
+      if (this.#isWorkloads(link) || !this.#isNetworks(link)) continue;
+      const id = claims.byInterface.get(parseIfName(link.name)) ?? claims.others;
+      const policies = id === null ? [] : this.#wishes.hosts.placed(id);
+      const own = addresses.get(parseIfName(link.name)) ?? [];
+      set(link.index, linkRow({ kind: 'network', endpoint: id, policies, own, mtu: link.mtu }));
+    }
+    for (const key of gone) this.#links.deleteDesired(key);
+  }
+
+  #claims(addresses: ReadonlyMap<IfName, readonly Address[]>): HostClaims {
+    if (this.#hostEndpoints.size === 0) return noClaims;
+    return hostClaims(this.#hostEndpoints, addresses, this.#interfacePrefix);
+  }
+
+  #strangersChange(reason: string): void {
+    this.#raiseSoon();
+    this.#listener(reason);
+  }
+
+  /** Many events come together. */
+  #raiseSoon(): void {
+    if (this.#raising) return;
+    this.#raising = true;
+    setImmediate(() => {
+      this.#raising = false;
+      if (this.#inForce) this.#settings.newGeneration();
+    });
+  }
+
+  #pollHooks(): void {
+    if (!this.#inForce) return; // nothing is written before the first apply
+    this.#polls++;
+    if (this.#polls % sweepEveryPolls === 0) this.sweep();
+    if (this.#polls % hardenEveryPolls === 0) {
+      enableForwarding();
+      this.#hooks.hardenAgain();
+    }
+    const changed = this.#hooks.changed();
+    if (changed === null) return;
+    this.#hooks.forget();
+    this.#listener(`the programs of ${changed} were changed by someone else`);
+  }
+}
+
+interface Part {
+  readonly changed: number;
+  readonly failed: readonly ApplyFailure[];
+}
+
+function refusals(refused: ReadonlyMap<KeyPath, string>): ApplyFailure[] {
+  return [...refused].map(([key, message]) => ({ table: 'eBPF policies', key, message }));
+}
+
+function closedOnes(hooks: ReadonlyMap<string, HookKind>): ReadonlyMap<string, HookKind> {
+  return new Map([...hooks].filter(([, kind]) => kind === 'closed'));
+}
+
+/** What others know of this node where they were told, else what its links have. */
+function ownAddresses(
+  own: readonly (readonly [IfName, readonly Address[]])[],
+  told: readonly Address[],
+): readonly Address[] {
+  const all = own
+    .filter(([name]) => name !== 'lo')
+    .flatMap(([, list]) => list.filter((each) => !isLinkLocal(each)));
+  return families.flatMap((family) => {
+    const mine = all.filter((address) => familyOf(address) === family);
+    return mine.find((address) => told.includes(address)) ?? mine[0] ?? [];
+  });
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Whose an address is: the rows of the map `routes`, from endpoints, remote routes, pools and nodes. Only rows that a change
+ * touches are made anew.
+ */
+import type { DataplaneMessage, ResolvedEndpoint, Route } from '../../contract/dataplane.ts';
+import type { TranslationConfig } from '../../contract/services.ts';
+import type { BpfMap } from '../../kernel/bpf/map.ts';
+import { familyOf } from '../../lib/address.ts';
+import type { Address, Cidr, KeyPath } from '../../lib/brand.ts';
+import { cidrContains, hostCidr } from '../../lib/cidr.ts';
+import type { TableReport } from '../../reconcile/reconciler.ts';
+import { routeAt, routeBytes, routeFlags, routeKeyAt, routeKeyBytes } from './layout.ts';
+import { keyText, type MapRows, reconciled } from './map-table.ts';
+import { endpointId } from './names.ts';
+import { mappedLength, Row } from './row.ts';
+
+interface Net {
+  readonly cidr: Cidr;
+  readonly flags: number;
+}
+
+interface LocalRoute {
+  readonly id: KeyPath;
+  readonly ifName: string;
+}
+
+export class Routes {
+  readonly #rows: MapRows;
+  readonly #endpoints = new Map<KeyPath, ResolvedEndpoint>();
+  readonly #local = new Map<Cidr, LocalRoute>();
+  readonly #remote = new Map<Cidr, Route>();
+  readonly #dirty = new Set<Cidr>();
+  #nets: readonly Net[] = [];
+  #nodes: ReadonlySet<Cidr> = new Set();
+  #own: ReadonlySet<Cidr> = new Set();
+  #links: ReadonlyMap<string, number> = new Map();
+
+  constructor(map: BpfMap) {
+    this.#rows = reconciled(map, 'eBPF routes');
+  }
+
+  onMessage(message: DataplaneMessage): void {
+    switch (message.kind) {
+      case 'endpoint-update':
+        return this.#setEndpoint(message.id, message.endpoint);
+      case 'endpoint-remove':
+        return this.#setEndpoint(message.id, null);
+      case 'route-update':
+        this.#remote.set(message.dst, message.route);
+        this.#dirty.add(message.dst);
+        return;
+      case 'route-remove':
+        this.#remote.delete(message.dst);
+        this.#dirty.add(message.dst);
+        return;
+      default: // nothing else says where an address is
+    }
+  }
+
+  setTranslation(config: TranslationConfig): void {
+    const { pools, dsrOptOut, nodeAddresses } = config;
+    const before = [...this.#nets.map(({ cidr }) => cidr), ...this.#nodes];
+    this.#nets = [
+      ...pools.map(({ cidr, natOutgoing }) => ({
+        cidr,
+        flags: routeFlags.pool | (natOutgoing ? routeFlags.natOutgoing : 0),
+      })),
+      ...dsrOptOut.map((cidr) => ({ cidr, flags: routeFlags.dsrOptOut })),
+    ];
+    this.#nodes = new Set(nodeAddresses.map(hostCidr));
+    this.#markAll(before);
+  }
+
+  /** @param own - this host's addresses. */
+  setLinks(links: ReadonlyMap<string, number>, own: Iterable<Address>): void {
+    const next = new Set([...own].map(hostCidr));
+    if (links === this.#links && sameSet(next, this.#own)) return;
+    const before = [...this.#own];
+    this.#links = links;
+    this.#own = next;
+    this.#markAll(before);
+  }
+
+  queueResync(): void {
+    this.#rows.queueResync();
+  }
+
+  apply(): TableReport {
+    for (const cidr of this.#dirty) this.#make(cidr);
+    this.#dirty.clear();
+    return this.#rows.apply();
+  }
+
+  #markAll(before: readonly Cidr[]): void {
+    const sources = [before, this.#nodes, this.#own, this.#local.keys(), this.#remote.keys()];
+    for (const cidrs of sources) for (const cidr of cidrs) this.#dirty.add(cidr);
+    for (const { cidr } of this.#nets) this.#dirty.add(cidr);
+  }
+
+  #setEndpoint(id: KeyPath, endpoint: ResolvedEndpoint | null): void {
+    for (const address of this.#endpoints.get(id)?.addresses ?? []) {
+      const cidr = hostCidr(address);
+      if (this.#local.get(cidr)?.id === id) this.#local.delete(cidr);
+      this.#dirty.add(cidr);
+    }
+    if (!endpoint) {
+      this.#endpoints.delete(id);
+      this.#claimAgain();
+      return;
+    }
+    this.#endpoints.set(id, endpoint);
+    for (const address of endpoint.addresses) {
+      this.#local.set(hostCidr(address), { id, ifName: endpoint.ifName });
+      this.#dirty.add(hostCidr(address));
+    }
+  }
+
+  /** Of two endpoints with one address the other has it now. */
+  #claimAgain(): void {
+    for (const cidr of this.#dirty) {
+      if (this.#local.has(cidr)) continue;
+      for (const [id, { addresses, ifName }] of this.#endpoints) {
+        if (addresses.some((address) => hostCidr(address) === cidr)) this.#local.set(cidr, { id, ifName });
+      }
+    }
+  }
+
+  #make(cidr: Cidr): void {
+    const key = keyText(routeKey(cidr));
+    const row = this.#row(cidr);
+    if (row) this.#rows.setDesired(key, row);
+    else this.#rows.deleteDesired(key);
+  }
+
+  /** A local workload beats a remote one, as packets for it are here already; a node's own address beats both. */
+  #row(cidr: Cidr): Uint8Array | null {
+    const inherited = this.#inherited(cidr);
+    const row = new Row(routeBytes);
+    if (this.#own.has(cidr)) {
+      return row.u32(routeAt.flags, inherited | routeFlags.node | routeFlags.local).bytes;
+    }
+    const local = this.#local.get(cidr);
+    const ifIndex = local && this.#links.get(local.ifName);
+    if (local && ifIndex !== undefined) {
+      return row
+        .u32(routeAt.flags, inherited | routeFlags.workload | routeFlags.local)
+        .u32(routeAt.ifIndex, ifIndex)
+        .u64(routeAt.endpoint, endpointId(local.id)).bytes;
+    }
+    const remote = this.#remote.get(cidr);
+    if (remote)
+      return row.u32(routeAt.flags, inherited | routeFlags.workload).address(routeAt.via, remote.via).bytes;
+    if (this.#nodes.has(cidr)) return row.u32(routeAt.flags, inherited | routeFlags.node).bytes;
+    return this.#nets.some((net) => net.cidr === cidr) ? row.u32(routeAt.flags, inherited).bytes : null;
+  }
+
+  /** The longest prefix alone is found: it says what all that cover it say. */
+  #inherited(cidr: Cidr): number {
+    let flags = 0;
+    for (const net of this.#nets) {
+      if (familyOf(net.cidr) === familyOf(cidr) && cidrContains(net.cidr, cidr)) flags |= net.flags;
+    }
+    return flags;
+  }
+}
+
+function routeKey(cidr: Cidr): Uint8Array {
+  return new Row(routeKeyBytes).u32(routeKeyAt.prefixLength, mappedLength(cidr)).net(routeKeyAt.address, cidr)
+    .bytes;
+}
+
+function sameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  return a.size === b.size && [...a].every((each) => b.has(each));
+}
