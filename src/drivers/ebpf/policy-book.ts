@@ -193,8 +193,27 @@ export function ownersOf(key: PolicyKey): readonly string[] {
   ];
 }
 
+interface KnownTexts {
+  readonly profiles: readonly string[];
+  readonly texts: Map<string, string>;
+}
+
+/** By the tiers of the list: an endpoint's stay one object while they stay the same, and may be long. */
+const knownTexts = new WeakMap<readonly ResolvedTier[], KnownTexts>();
+
 /** Equal for keys that mean the same whatever is in the policies. */
 export function keyText(key: PolicyKey): string {
+  const { tiers, profiles } = key.list;
+  const before = knownTexts.get(tiers);
+  const known = before?.profiles === profiles ? before : { profiles, texts: new Map<string, string>() };
+  knownTexts.set(tiers, known);
+  const place = `${key.family} ${key.point} ${key.direction}`;
+  const text = known.texts.get(place) ?? textOf(key);
+  known.texts.set(place, text);
+  return text;
+}
+
+function textOf(key: PolicyKey): string {
   const { family, point, direction } = key;
   const { tiers, profiles } = listAt(key);
   const lists = tiers
