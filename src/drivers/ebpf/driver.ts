@@ -168,7 +168,7 @@ export class EbpfDriver implements DataplaneDriver, TranslatingDataplane {
   async apply(): Promise<ApplyReport> {
     enableForwarding();
     const { workloads, hosts } = this.#wishes;
-    const policies = this.#policies.sync([...workloads.keys(), ...hosts.keys()]);
+    const policies = this.#policies.sync();
     const refused = new Map([...workloads.refusals(), ...hosts.refusals()]);
     const hooks = this.#wantedHooks(refused);
     const closing = this.#hooks.make(closedOnes(hooks));
@@ -176,7 +176,7 @@ export class EbpfDriver implements DataplaneDriver, TranslatingDataplane {
     const routes = this.#network.apply();
     const gate = { changed: this.#gate.apply(), failed: [] };
     const opening = this.#hooks.makeAll(hooks);
-    const released = this.#policies.release();
+    const released = { changed: this.#policies.release(), failed: [] };
     this.#inForce = true;
     const parts = [policies, closing, ...rows, routes, gate, opening, released];
     if (this.#services.takeLostBackend()) this.sweep();

@@ -5,7 +5,7 @@ import type { KeyPath } from '../../lib/brand.ts';
 import { type HostPlace, hasSay, hostPlaces, tiersAt } from '../../rules/host-chains.ts';
 import type { LinkStage } from './layout.ts';
 import type { LinkPolicy } from './links.ts';
-import type { PolicyPrograms } from './policies.ts';
+import type { PolicyPrograms, WantedPolicy } from './policies.ts';
 import type { PolicyKey } from './policy-book.ts';
 
 export interface PolicyWish {
@@ -17,44 +17,53 @@ const families = [4, 6] as const;
 /** The last of `programs`: no policy is ever put there, so what is led there is dropped. */
 const emptyPlace = 65_535;
 
+interface Held {
+  readonly stage: LinkStage;
+  readonly policy: WantedPolicy;
+}
+
 export class EndpointPolicies {
   readonly #policies: PolicyPrograms;
-  readonly #wishes = new Map<KeyPath, readonly PolicyWish[]>();
+  readonly #held = new Map<KeyPath, readonly Held[]>();
 
   constructor(policies: PolicyPrograms) {
     this.#policies = policies;
   }
 
-  /** Null: the endpoint went, or is down. */
+  /** Null: the endpoint went, or is down. What both the old and the new want is not touched. */
   set(id: KeyPath, wishes: readonly PolicyWish[] | null): void {
-    if (wishes) this.#wishes.set(id, wishes);
-    else this.#wishes.delete(id);
+    const before = this.#held.get(id) ?? [];
+    const held = wishes?.map(({ stage, key }) => ({ stage, policy: this.#policies.want(key) }));
+    if (held) this.#held.set(id, held);
+    else this.#held.delete(id);
+    for (const { policy } of before) this.#policies.unwant(policy);
   }
 
   has(id: KeyPath): boolean {
-    return this.#wishes.has(id);
+    return this.#held.has(id);
   }
 
-  *keys(): Generator<PolicyKey> {
-    for (const wishes of this.#wishes.values()) for (const { key } of wishes) yield key;
+  /** By stage and family; as of the last sync. */
+  policies(id: KeyPath): readonly Held[] {
+    return this.#held.get(id) ?? [];
   }
 
   /** Endpoints of which a policy could not be loaded, and why. */
   *refusals(): Generator<readonly [KeyPath, string]> {
-    for (const [id, wishes] of this.#wishes) {
-      for (const { key } of wishes) {
-        const place = this.#policies.want(key);
-        if ('refused' in place) yield [id, place.refused];
+    for (const [id, held] of this.#held) {
+      for (const { policy } of held) {
+        if (policy.state.kind === 'refused') yield [id, policy.state.reason];
       }
     }
   }
 
   /** Where a policy could not be loaded stands a place that drops. */
   placed(id: KeyPath): readonly LinkPolicy[] {
-    return (this.#wishes.get(id) ?? []).map(({ stage, key }) => {
-      const place = this.#policies.want(key);
-      return { family: key.family, stage, index: 'index' in place ? place.index : emptyPlace };
-    });
+    return this.policies(id).map(({ stage, policy: { key, state } }) => ({
+      family: key.family,
+      stage,
+      index: state.kind === 'loaded' ? state.index : emptyPlace,
+    }));
   }
 }
 
