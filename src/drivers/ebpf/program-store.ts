@@ -38,6 +38,7 @@ export class ProgramStore {
     const signature = this.#signatureOf(compiled);
     const stored = this.#stored.get(signature) ?? this.#reserve(signature, compiled);
     stored.users++;
+    for (const [id, rule] of compiled.rules) this.#rules.set(id, rule); // what Log writes is in no instruction
     return stored;
   }
 
@@ -95,7 +96,6 @@ export class ProgramStore {
     const stored: StoredPolicy = { signature, compiled, slots, isLoaded: false, users: 0 };
     this.#stored.set(signature, stored);
     for (const lookup of compiled.lookups.values()) this.#ipSets.use(lookup);
-    for (const [id, rule] of compiled.rules) this.#rules.set(id, rule);
     return stored;
   }
 
