@@ -245,20 +245,22 @@ ALWAYS_INLINE int stages_from_network(struct packet *packet, const struct link *
 				      const struct found *found)
 {
 	int is_discovery = is_packet_discovery(packet);
-	int is_judged = packet->flags & PACKET_TUNNELLED; /* by the host stages of the node that sent it on */
+	int was_judged = packet->flags & PACKET_TUNNELLED; /* by the host stages of the node that sent it on */
 
-	if (!is_judged && !is_discovery)
+	if (!was_judged && !is_discovery)
 		add_host_stage(packet, in, STAGE_PRE_DNAT);
 	if (found->to_host && packet->way.forward != FORWARD_TUNNEL) {
-		if (!is_judged && !is_discovery)
+		if (!was_judged && !is_discovery)
 			add_host_stage(packet, in, STAGE_INGRESS);
 		return 0;
 	}
-	if (!is_judged)
+	if (!was_judged)
 		add_host_stage(packet, in, STAGE_FORWARD_IN);
+	if (!out)
+		return found->workload && packet->way.forward != FORWARD_TUNNEL ? REASON_NO_POLICY : 0;
 	if (found->workload && packet->way.forward != FORWARD_TUNNEL)
-		return out && !add_workload_stage(packet, out, STAGE_INGRESS) ? 0 : REASON_NO_POLICY;
-	if (out && !is_judged)
+		return add_workload_stage(packet, out, STAGE_INGRESS) ? REASON_NO_POLICY : 0;
+	if (!was_judged)
 		add_host_stage(packet, out, STAGE_FORWARD_OUT);
 	return 0;
 }
@@ -393,6 +395,7 @@ ALWAYS_INLINE void fill_forward(struct flow *flow, const struct packet *packet, 
 	flow->in_ifindex = packet->hook == HOOK_FROM_NETWORK ? ANY_NETWORK : packet->ifindex;
 	flow->way = packet->way;
 	flow->generation = settings->generation;
+	flow->judgement = settings->judgement;
 	flow->tcp_seen = packet->tcp_flags;
 }
 
@@ -721,7 +724,7 @@ ALWAYS_INLINE int track_packet(struct __sk_buff *skb, struct parsed *p, __u8 hoo
 	if (packet)
 		flags = packet->flags;
 	if (!(flags & PACKET_UNTRACKED)) {
-		flow = known_flow(skb, p, hook);
+		flow = known_flow(skb, p, hook, settings);
 		if (flow) {
 			if (flow->generation == settings->generation && flow->way.forward != FORWARD_UNKNOWN)
 				return follow(skb, p, flow, hook);
@@ -859,7 +862,7 @@ int from_workload(struct __sk_buff *skb)
 		return is_own_arp(skb) && !is_group_source(skb) ? TCX_NEXT : refuse(skb, NULL, HOOK_FROM_WORKLOAD, REASON_SPOOFED);
 	result = parse(skb, &p);
 	if (result == PARSED) {
-		flow = known_flow(skb, &p, HOOK_FROM_WORKLOAD);
+		flow = known_flow(skb, &p, HOOK_FROM_WORKLOAD, settings);
 		if (flow && flow->generation == settings->generation && flow->way.forward != FORWARD_UNKNOWN)
 			return follow(skb, &p, flow, HOOK_FROM_WORKLOAD);
 	}
@@ -898,7 +901,7 @@ int from_workload_new(struct __sk_buff *skb)
 	}
 	if (is_forged_tunnel(&p, settings))
 		return refuse(skb, &p, HOOK_FROM_WORKLOAD, REASON_TUNNEL);
-	if ((settings->flags & SETTING_DROP_INVALID) && begins_nothing(&p) && !known_flow(skb, &p, HOOK_FROM_WORKLOAD))
+	if ((settings->flags & SETTING_DROP_INVALID) && begins_nothing(&p) && !known_flow(skb, &p, HOOK_FROM_WORKLOAD, settings))
 		return refuse(skb, &p, HOOK_FROM_WORKLOAD, REASON_INVALID);
 	return track_packet(skb, &p, HOOK_FROM_WORKLOAD, NULL);
 }

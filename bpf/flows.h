@@ -46,13 +46,29 @@ ALWAYS_INLINE int may_come_in(const struct flow *flow, struct __sk_buff *skb, __
 	return flow->in_ifindex == 0;
 }
 
-ALWAYS_INLINE struct flow *known_flow(struct __sk_buff *skb, const struct parsed *p, __u8 hook)
+/* As the kernel's connection tracking has it: what nobody answered is no connection yet, and policy of today judges it. */
+ALWAYS_INLINE int is_judged(const struct flow *flow, const struct settings *settings)
+{
+	return (flow->flags & (FLOW_ANSWERED | FLOW_REPLY)) || flow->judgement == settings->judgement;
+}
+
+ALWAYS_INLINE struct flow *known_flow(struct __sk_buff *skb, const struct parsed *p, __u8 hook, const struct settings *settings)
 {
 	struct flow *flow = bpf_map_lookup_elem(&flows, &p->tuple);
 
-	if (!flow || !may_come_in(flow, skb, hook) || begins_anew(p, flow))
+	if (!flow || !may_come_in(flow, skb, hook) || !is_judged(flow, settings) || begins_anew(p, flow))
 		return NULL;
 	return flow;
+}
+
+/* The first answer makes it a connection. */
+ALWAYS_INLINE void answer(struct flow *flow)
+{
+	struct flow *other = other_direction(flow);
+
+	flow->flags |= FLOW_ANSWERED;
+	if (other)
+		other->flags |= FLOW_ANSWERED;
 }
 
 /* Written only when it says something new: two processors may carry one flow. */
@@ -64,6 +80,8 @@ ALWAYS_INLINE void touch(struct flow *flow, const struct parsed *p)
 		flow->seen = now;
 	if (p->tcp_flags & ~flow->tcp_seen)
 		flow->tcp_seen |= p->tcp_flags;
+	if ((flow->flags & (FLOW_REPLY | FLOW_ANSWERED)) == FLOW_REPLY)
+		answer(flow);
 }
 
 #define FLOW_TRANSLATES (FLOW_TRANSLATE_SRC | FLOW_TRANSLATE_DST)

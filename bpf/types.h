@@ -205,7 +205,7 @@ struct flow {
 	struct way way;     /* 104 */
 	__u32 generation;   /* 124: of `settings`, when the way was found; 0: not yet */
 	__u32 tcp_seen;     /* 128: TCP flags of this direction so far */
-	__u32 zero;
+	__u32 judgement;    /* 132: of `settings`, when policy last let it pass */
 };
 SIZE_IS(struct flow, 136);
 
@@ -216,8 +216,7 @@ enum flow_flags {
 	FLOW_REPLY = 1 << 0,         /* the direction of the answers */
 	FLOW_TRANSLATE_SRC = 1 << 1,
 	FLOW_TRANSLATE_DST = 1 << 2,
-	FLOW_PEER_CLOSED = 1 << 3,   /* the other direction has seen FIN or RST */
-	FLOW_ANSWERED = 1 << 4,      /* the other direction has seen a packet */
+	FLOW_ANSWERED = 1 << 4,      /* packets were seen both ways; until then each change of policy judges it anew */
 	FLOW_TUNNEL_IN = 1 << 5,     /* came by the tunnel: host stages were another node's */
 	FLOW_LEARNT = 1 << 6,        /* taken over from the kernel's connection tracking */
 	FLOW_TO_TUNNEL = 1 << 8,     /* goes on to another node's backend */
@@ -357,7 +356,7 @@ struct settings {
 	__u32 endpoint_to_host;/* 20: 0 drop, 1 return or accept */
 	struct address own[2]; /* 24: this node's address to others, by family; zero: none */
 	__u64 timeouts[8];     /* 56: nanoseconds, enum timeout */
-	__u32 endpoint_mtu;    /* 120 */
+	__u32 judgement;       /* 120: goes up whenever a policy or a set changes */
 	__u32 zero;
 };
 SIZE_IS(struct settings, 128);

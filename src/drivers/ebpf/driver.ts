@@ -173,6 +173,7 @@ export class EbpfDriver implements DataplaneDriver, TranslatingDataplane {
     const hooks = this.#wantedHooks(refused);
     const closing = this.#hooks.make(closedOnes(hooks));
     const rows = this.#applyRows(refused);
+    if (policies.changed > 0) this.#settings.newJudgement();
     const routes = this.#network.apply();
     const gate = { changed: this.#gate.apply(), failed: [] };
     const opening = this.#hooks.makeAll(hooks);

@@ -55,20 +55,7 @@ export class Hooks implements Disposable {
 
   /** Of these links alone; the others keep what they have. */
   make(wanted: ReadonlyMap<string, HookKind>): { changed: number; failed: ApplyFailure[] } {
-    const failed: ApplyFailure[] = [];
-    let changed = 0;
-    for (const [name, kind] of wanted) {
-      const ifIndex = this.#interfaces.indexOf(name);
-      if (ifIndex === undefined) continue;
-      try {
-        changed += this.#make(parseIfName(name), ifIndex, kind);
-      } catch (error) {
-        this.#interfaces.forget();
-        if (this.#interfaces.indexOf(name) !== ifIndex) continue; // it went meanwhile, and no failure is that
-        failed.push({ table: 'eBPF links', key: name, message: textOf(error) });
-      }
-    }
-    return { changed, failed };
+    return this.#each(wanted, (ifName, ifIndex, kind) => this.#make(ifName, ifIndex, kind));
   }
 
   /** All that shall be; what is no longer among them is left to whoever took it. */
@@ -104,9 +91,27 @@ export class Hooks implements Disposable {
 
   /** Puts back what a stranger loosened of workloads' links' settings, of which no event tells. */
   hardenAgain(): void {
-    for (const [name, kind] of this.#wanted) {
-      if (kind !== 'network' && this.#interfaces.indexOf(name) !== undefined) harden(parseIfName(name));
+    this.#each(this.#wanted, (ifName, _, kind) => (kind === 'network' ? 0 : harden(ifName)));
+  }
+
+  #each(
+    wanted: ReadonlyMap<string, HookKind>,
+    make: (ifName: IfName, ifIndex: number, kind: HookKind) => number,
+  ): { changed: number; failed: ApplyFailure[] } {
+    const failed: ApplyFailure[] = [];
+    let changed = 0;
+    for (const [name, kind] of wanted) {
+      const ifIndex = this.#interfaces.indexOf(name);
+      if (ifIndex === undefined) continue;
+      try {
+        changed += make(parseIfName(name), ifIndex, kind);
+      } catch (error) {
+        this.#interfaces.forget();
+        if (this.#interfaces.indexOf(name) !== ifIndex) continue; // it went meanwhile, and no failure is that
+        failed.push({ table: 'eBPF links', key: name, message: textOf(error) });
+      }
     }
+    return { changed, failed };
   }
 
   #make(ifName: IfName, ifIndex: number, kind: HookKind): number {

@@ -99,6 +99,7 @@ export const settingsAt = {
   endpointToHost: 20,
   own: 24,
   timeouts: 56,
+  judgement: 120,
 } as const;
 export const settingFlags = {
   dropInvalid: 1,
@@ -148,11 +149,13 @@ export const flowAt = {
   forward: 108,
   generation: 124,
   tcpSeen: 128,
+  judgement: 132,
 } as const;
 export const flowFlags = {
   reply: 1,
   translateSrc: 2,
   translateDst: 4,
+  answered: 16,
   tunnelIn: 32,
   learnt: 64,
   dsr: 128,

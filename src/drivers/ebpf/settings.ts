@@ -52,14 +52,16 @@ export class Settings {
   #translation: TranslationConfig = noTranslation;
   #own: readonly Address[] = [];
   #generation: number;
+  #judgement: number;
   #tellsAllowed = true;
   #written: Uint8Array | null = null;
 
   constructor(map: BpfMap) {
     this.#map = map;
     const found = map.get(key);
-    this.#generation = found ? new DataView(found.buffer, found.byteOffset).getUint32(0, true) : 0;
-    this.#raise();
+    const view = found && new DataView(found.buffer, found.byteOffset);
+    this.#generation = next(view?.getUint32(settingsAt.generation, true) ?? 0);
+    this.#judgement = next(view?.getUint32(settingsAt.judgement, true) ?? 0);
   }
 
   setConfig(config: DataplaneConfig): void {
@@ -77,7 +79,13 @@ export class Settings {
 
   /** Every flow asks for its way again, from now on. */
   newGeneration(): void {
-    this.#raise();
+    this.#generation = next(this.#generation);
+    this.#write(this.#row());
+  }
+
+  /** What nobody answered yet meets policy once more, from now on. */
+  newJudgement(): void {
+    this.#judgement = next(this.#judgement);
     this.#write(this.#row());
   }
 
@@ -95,11 +103,6 @@ export class Settings {
     return isThere ? 0 : 1;
   }
 
-  /** 0 is what a flow has whose way was never asked for. */
-  #raise(): void {
-    this.#generation = (this.#generation + 1) >>> 0 || 1;
-  }
-
   #write(row: Uint8Array): void {
     this.#map.set(key, row);
     this.#written = row;
@@ -109,6 +112,7 @@ export class Settings {
     const { natPorts, flowTimeouts } = this.#translation;
     const row = new Row(settingsBytes)
       .u32(settingsAt.generation, this.#generation)
+      .u32(settingsAt.judgement, this.#judgement)
       .u32(settingsAt.flags, this.#flags())
       .u32(settingsAt.tunnelPort, this.#config.vxlanPort)
       .u32(settingsAt.natPortFirst, natPorts.first)
@@ -138,3 +142,8 @@ export class Settings {
 }
 
 const key = new Uint8Array(4);
+
+/** 0 is what a flow has that was never asked. */
+function next(generation: number): number {
+  return (generation + 1) >>> 0 || 1;
+}
