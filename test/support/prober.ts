@@ -6,6 +6,7 @@ import { connectTcp, connectUdp, encodeAddress, listenTcp, socketError } from '.
 import {
   AF_INET,
   AF_INET6,
+  ENOBUFS,
   EPERM,
   POLLIN,
   POLLOUT,
@@ -161,12 +162,14 @@ export class Prober implements Disposable {
   }
 }
 
-/** Whoever sends from the node itself is told that its packet was dropped: that is no error here. */
+/** Whoever sends from the node itself is told that its packet was dropped, by nftables or by a program at the link: that is no error here. */
+const toldOfDrop: readonly number[] = [ENOBUFS, EPERM, ENOBUFS];
+
 function send(fd: Fd, bytes: Uint8Array, to?: Uint8Array): void {
   try {
     sys.send(fd, bytes, 0, ...(to ? [to] : []));
   } catch (error) {
-    if (!(error instanceof KernelError) || error.errno !== EPERM) throw error;
+    if (!(error instanceof KernelError) || !toldOfDrop.includes(error.errno)) throw error;
   }
 }
 

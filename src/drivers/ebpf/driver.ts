@@ -172,8 +172,7 @@ export class EbpfDriver implements DataplaneDriver, TranslatingDataplane {
     const refused = new Map([...workloads.refusals(), ...hosts.refusals()]);
     const hooks = this.#wantedHooks(refused);
     const closing = this.#hooks.make(closedOnes(hooks));
-    const rows = this.#applyRows(refused);
-    if (policies.changed > 0) this.#settings.newJudgement();
+    const rows = this.#applyRows(refused, policies.changed);
     const routes = this.#network.apply();
     const gate = { changed: this.#gate.apply(), failed: [] };
     const opening = this.#hooks.makeAll(hooks);
@@ -244,7 +243,7 @@ export class EbpfDriver implements DataplaneDriver, TranslatingDataplane {
     return name !== 'lo' && master === null && mac !== null;
   }
 
-  #applyRows(refused: ReadonlyMap<KeyPath, string>): readonly Part[] {
+  #applyRows(refused: ReadonlyMap<KeyPath, string>, policiesChanged: number): readonly Part[] {
     const addresses = this.#network.interfaces.addresses();
     const own = [...addresses].filter(([name]) => !name.startsWith(this.#interfacePrefix));
     this.#settings.setOwn(ownAddresses(own, this.#translation.nodeAddresses));
@@ -257,6 +256,7 @@ export class EbpfDriver implements DataplaneDriver, TranslatingDataplane {
     const links = this.#links.apply();
     const services = this.#services.apply();
     if (routes.changed + links.changed > 0) this.#settings.newGeneration();
+    if (policiesChanged + links.changed > 0) this.#settings.newJudgement();
     return [routes, links, services, { changed: this.#settings.apply(), failed: [] }];
   }
 
