@@ -20,7 +20,7 @@ interface Programs {
   readonly programs: (slot: number) => Uint8Array | 'stop' | null;
 }
 
-interface Run {
+export interface Run {
   /** What the program returned; null: it went to a slot that ends the run. */
   readonly returned: number | null;
   readonly slot: number | null;

@@ -3,17 +3,23 @@
 import assert from 'node:assert/strict';
 import { compileFor } from '../../src/calc/compile.ts';
 import type { DataplaneMessage, Direction } from '../../src/contract/dataplane.ts';
-import type { Point } from '../../src/drivers/ebpf/compile.ts';
-import type { RowMap } from '../../src/drivers/ebpf/ip-sets.ts';
+import {
+  type Binding,
+  type CompiledPolicy,
+  compilePolicy,
+  type Point,
+} from '../../src/drivers/ebpf/compile.ts';
+import { type PartLimits, usualLimits } from '../../src/drivers/ebpf/compile-parts.ts';
+import { IpSetMaps, type RowMap } from '../../src/drivers/ebpf/ip-sets.ts';
 import { packetAt, packetBytes } from '../../src/drivers/ebpf/layout.ts';
-import type { PolicyKey } from '../../src/drivers/ebpf/policy-book.ts';
+import { PolicyBook, type PolicyKey } from '../../src/drivers/ebpf/policy-book.ts';
 import { addressBytes } from '../../src/lib/address.ts';
 import type { Address } from '../../src/lib/brand.ts';
 import { builtinUpdates } from '../../src/model/builtin.ts';
 import { keyOf } from '../../src/model/kinds.ts';
 import type { Resource } from '../../src/model/types.ts';
 import { updatesOf } from '../../src/model/updates.ts';
-import type { DataplaneState } from '../../src/observe/dataplane-state.ts';
+import { DataplaneState } from '../../src/observe/dataplane-state.ts';
 import { evaluatePolicy, headGate, type TraceStep } from '../../src/observe/evaluate.ts';
 import {
   evaluateStage,
@@ -24,7 +30,7 @@ import {
 } from '../../src/observe/evaluate-host.ts';
 import { type Packet, ruleMatches } from '../../src/observe/packet-match.ts';
 import { asEnforced } from '../../src/observe/tier-view.ts';
-import type { LookedUp } from './bpf-machine.ts';
+import { BpfMachine, type LookedUp, type MachineMap, type Run } from './bpf-machine.ts';
 
 /** What the graph sends to a node. */
 export function messagesFor(node: string, resources: readonly Resource[]): readonly DataplaneMessage[] {
@@ -257,4 +263,60 @@ export function isRightRule(
   const rules = [...state.policies].find(([id]) => id === title)?.[1] ?? state.profiles.get(title.slice(8));
   const rule = rules?.[direction][Number(index)];
   return rule?.action === 'allow' && ruleMatches(state, rule, packet);
+}
+
+const fds = { packet: 3, programs: 4, sets: 5, nets: 6 } as const;
+/** Of `programs`, where the parts of a policy under test stand. */
+export const firstSlot = 100;
+
+/** Policies without a kernel: compiled from messages, sets in memory, run by a machine. */
+export class PolicyRig {
+  readonly state: DataplaneState;
+  readonly ipSets: IpSetMaps = new IpSetMaps();
+  readonly book: PolicyBook = new PolicyBook();
+  readonly maps: { readonly sets: MemoryMap; readonly nets: MemoryMap } = {
+    sets: new MemoryMap('sets'),
+    nets: new MemoryMap('nets'),
+  };
+
+  constructor(messages: readonly DataplaneMessage[]) {
+    this.state = DataplaneState.from(messages);
+    for (const message of messages) {
+      this.ipSets.onMessage(message);
+      this.book.onMessage(message);
+    }
+  }
+
+  compile(key: PolicyKey, limits: PartLimits = usualLimits): CompiledPolicy {
+    const compiled = compilePolicy({
+      ...key,
+      ...this.book.chainsOf(key),
+      hasNets: (lookup) => this.ipSets.hasNets(lookup),
+      limits,
+    });
+    for (const lookup of compiled.lookups.values()) this.ipSets.use(lookup);
+    this.ipSets.apply(this.maps);
+    return compiled;
+  }
+
+  assemble(compiled: CompiledPolicy): readonly Uint8Array[] {
+    return compiled.assemble(this.bindingOf(compiled));
+  }
+
+  bindingOf(compiled: CompiledPolicy): Binding {
+    return { maps: fds, slots: compiled.parts.map((_, i) => firstSlot + i) };
+  }
+
+  /** @param bytes - struct packet, which the programs write. */
+  run(parts: readonly Uint8Array[], bytes: Uint8Array): Run {
+    const maps = new Map<number, MachineMap>([
+      [fds.packet, { keyBytes: 4, lookup: () => bytes }],
+      [fds.programs, { programs: (slot: number) => parts[slot - firstSlot] ?? 'stop' }],
+      [fds.sets, this.maps.sets],
+      [fds.nets, this.maps.nets],
+    ]);
+    const [first] = parts;
+    assert.ok(first);
+    return new BpfMachine(maps).run(first);
+  }
 }

@@ -131,12 +131,17 @@ function writeRanges(
   fresh: Fresh,
 ): void {
   const hit = negate ? no : fresh();
-  for (const { first, last } of ranges) {
+  const others = negate ? ranges : ranges.slice(0, -1);
+  for (const { first, last } of others) {
     const past = fresh();
     if (first === last) code.jumpIf32('r1', '==', first, hit);
     else code.jumpIf32('r1', '<', first, past).jumpIf32('r1', '<=', last, hit).label(past);
   }
-  if (!negate) code.jump(no).label(hit);
+  const end = ranges.at(-1);
+  if (negate || !end) return;
+  if (end.first === end.last) code.jumpIf32('r1', '!=', end.first, no);
+  else code.jumpIf32('r1', '<', end.first, no).jumpIf32('r1', '>', end.last, no);
+  code.label(hit);
 }
 
 function writeTypeAndCode(
@@ -159,16 +164,17 @@ function writeNets(
   fresh: Fresh,
 ): void {
   const hit = negate ? no : fresh();
-  for (const net of nets) {
-    const past = fresh();
+  for (const [i, net] of nets.entries()) {
+    const isLast = i === nets.length - 1;
+    const past = isLast && !negate ? no : fresh();
     for (const { at, mask, value } of wordsOf(net, family)) {
       code.load('u32', 'r1', 'r6', view[side] + at);
       if (mask !== -1) code.alu('and', 'r1', mask);
       code.jumpIf32('r1', '!=', value, past);
     }
-    code.jump(hit).label(past);
+    if (past !== no) code.jump(hit).label(past);
   }
-  if (!negate) code.jump(no).label(hit);
+  if (!negate) code.label(hit);
 }
 
 interface MaskedWord {

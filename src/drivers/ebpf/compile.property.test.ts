@@ -5,31 +5,26 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BpfMachine, type MachineMap } from '../../../test/support/bpf-machine.ts';
 import { fullPlan, generateCluster } from '../../../test/support/generate.ts';
 import { generateHead } from '../../../test/support/generate-packets.ts';
 import {
   casesOf,
+  firstSlot,
   isRightRule,
-  MemoryMap,
   messagesFor,
   type PolicyCase,
+  PolicyRig,
   packetOf,
 } from '../../../test/support/policy-rig.ts';
 import { Random, seedOfRun } from '../../../test/support/random.ts';
 import { familyOf } from '../../lib/address.ts';
-import { DataplaneState } from '../../observe/dataplane-state.ts';
 import type { Packet } from '../../observe/packet-match.ts';
-import { type CompiledPolicy, compilePolicy } from './compile.ts';
+import type { CompiledPolicy } from './compile.ts';
 import { usualLimits } from './compile-parts.ts';
-import { IpSetMaps } from './ip-sets.ts';
 import { packetAt, packetFlags, programIndex } from './layout.ts';
-import { PolicyBook } from './policy-book.ts';
 
 const caseCount = 250;
 const packetsPerProgram = 12;
-const fds = { packet: 3, programs: 4, sets: 5, nets: 6 } as const;
-const firstSlot = 100;
 
 const seed = seedOfRun('compiled policy');
 const { MUSLIN_CASE: onlyCase } = process.env;
@@ -70,47 +65,6 @@ function packetFor(random: Random, family: 4 | 6): Packet {
   };
 }
 
-class Rig {
-  readonly state: DataplaneState;
-  readonly ipSets = new IpSetMaps();
-  readonly book = new PolicyBook();
-  readonly maps = { sets: new MemoryMap('sets'), nets: new MemoryMap('nets') };
-
-  constructor(messages: ReturnType<typeof messagesFor>) {
-    this.state = DataplaneState.from(messages);
-    for (const message of messages) {
-      this.ipSets.onMessage(message);
-      this.book.onMessage(message);
-    }
-  }
-
-  compile({ key }: PolicyCase, instructions: number): CompiledPolicy {
-    const compiled = compilePolicy({
-      ...key,
-      ...this.book.chainsOf(key),
-      hasNets: (lookup) => this.ipSets.hasNets(lookup),
-      limits: { ...usualLimits, instructions, depth: 1000 },
-    });
-    for (const lookup of compiled.lookups.values()) this.ipSets.use(lookup);
-    this.ipSets.apply(this.maps);
-    return compiled;
-  }
-
-  run(parts: readonly Uint8Array[], bytes: Uint8Array) {
-    const machine = new BpfMachine(
-      new Map<number, MachineMap>([
-        [fds.packet, { keyBytes: 4, lookup: () => bytes }],
-        [fds.programs, { programs: (slot: number) => parts[slot - firstSlot] ?? 'stop' }],
-        [fds.sets, this.maps.sets],
-        [fds.nets, this.maps.nets],
-      ]),
-    );
-    const [first] = parts;
-    assert.ok(first);
-    return machine.run(first);
-  }
-}
-
 function comments(
   compiled: CompiledPolicy,
   view: DataView,
@@ -124,7 +78,7 @@ function comments(
 }
 
 function checkPacket(
-  rig: Rig,
+  rig: PolicyRig,
   { key, judge }: PolicyCase,
   compiled: CompiledPolicy,
   parts: readonly Uint8Array[],
@@ -172,12 +126,13 @@ function checkFlags(
 function runCase(number: number): void {
   const random = new Random(seed * 100_003 + number);
   const { resources } = generateCluster(random, fullPlan);
-  const rig = new Rig(messagesFor('n1', resources));
+  const rig = new PolicyRig(messagesFor('n1', resources));
   for (const family of [4, 6] as const) {
     for (const each of casesOf(rig.state, family)) {
-      const compiled = rig.compile(each, random.pick([24_000, 24_000, 300, 400]));
-      const slots = compiled.parts.map((_, i) => firstSlot + i);
-      const parts = compiled.assemble({ maps: fds, slots });
+      const instructions = random.pick([24_000, 24_000, 300, 400]);
+      const compiled = rig.compile(each.key, { ...usualLimits, instructions, depth: 1000 });
+      const parts = rig.assemble(compiled);
+      for (const part of parts) assert.ok(part.length / 8 <= instructions, `${part.length / 8} instructions`);
       counts.programs++;
       if (parts.length > 1) counts.split++;
       if ([...compiled.lookups.values()].some((lookup) => lookup.sources.length > 1)) counts.runs++;
