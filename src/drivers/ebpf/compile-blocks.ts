@@ -10,10 +10,15 @@
 import { Assembler } from '../../kernel/bpf/asm.ts';
 import type { Side } from '../../rules/chain.ts';
 
-import { lookupOfMatch, type MatchOptions, writeLookup, writeMatches } from './compile-matches.ts';
+import {
+  lookupOfMatch,
+  type MatchOptions,
+  type SideLookup,
+  writeLookup,
+  writeMatches,
+} from './compile-matches.ts';
 import type { Part } from './compile-parts.ts';
 import { maximumLogs, maximumStages, packetAt, programIndex } from './layout.ts';
-import type { Lookup } from './lookup.ts';
 import { ruleId } from './names.ts';
 import type { Choose, Decide, End, Log, Node, Outcome, TestFlag } from './policy-graph.ts';
 import { type KeyKind, packetKeyPlace, prepareKey } from './stack-keys.ts';
@@ -115,7 +120,7 @@ class PartWriter {
     return [...found.values()];
   }
 
-  #lookupsOf(node: Node): { side: Side; lookup: Lookup }[] {
+  #lookupsOf(node: Node): SideLookup[] {
     return lookupsOf(node, this.#options);
   }
 
@@ -181,7 +186,7 @@ class PartWriter {
 
   /** Falls through, jumps, or ends at once. */
   #goOn(to: Node, next: Node | undefined): void {
-    if (to.kind === 'end') this.#end(to);
+    if (to.kind === 'end' && !this.#elsewhere.has(to)) this.#end(to);
     else if (to !== next) this.#code.jump(this.#to(to));
   }
 
@@ -272,10 +277,7 @@ class PartWriter {
 }
 
 /** What a node asks of the maps. */
-export function lookupsOf(
-  node: Node,
-  { family }: Pick<MatchOptions, 'family'>,
-): { side: Side; lookup: Lookup }[] {
+export function lookupsOf(node: Node, { family }: Pick<MatchOptions, 'family'>): SideLookup[] {
   if (node.kind === 'decide') return [{ side: node.side, lookup: node.lookup }];
   if (node.kind !== 'test') return [];
   return node.matches.flatMap((match) => lookupOfMatch(match, family) ?? []);

@@ -86,8 +86,22 @@ function writeQuestion(code: Assembler, match: Match, no: string, options: Match
   }
 }
 
+export interface SideLookup {
+  readonly side: Side;
+  readonly lookup: Lookup;
+}
+
+/** A match is one object as long as its policy stays the same; to name a lookup takes a hash. */
+const known: { readonly [F in Family]: WeakMap<Match, SideLookup> } = { 4: new WeakMap(), 6: new WeakMap() };
+
 /** Null: the packet alone is asked. */
-export function lookupOfMatch(match: Match, family: Family): { side: Side; lookup: Lookup } | null {
+export function lookupOfMatch(match: Match, family: Family): SideLookup | null {
+  const found = known[family].get(match) ?? newLookup(match, family);
+  if (found) known[family].set(match, found);
+  return found;
+}
+
+function newLookup(match: Match, family: Family): SideLookup | null {
   switch (match.kind) {
     case 'set':
       return { side: match.side, lookup: lookupOf(family, 'address', [{ set: match.set }]) };
@@ -229,6 +243,11 @@ function costOfMatch(match: Match, { family, hasNets }: Pick<MatchOptions, 'fami
     default:
       return 4;
   }
+}
+
+/** How often the maps are asked. */
+export function lookupsOfMatches(matches: readonly Match[], family: Family): number {
+  return matches.filter((match) => lookupOfMatch(match, family) !== null).length;
 }
 
 /** Conditional jumps, of which the verifier follows 8,192 in a row. */

@@ -5,7 +5,13 @@
  */
 import type { Family } from '../../lib/address.ts';
 import { UnsupportedError } from '../../lib/errors.ts';
-import { costOfLookup, costOfMatches, jumpsOfMatches, type MatchOptions } from './compile-matches.ts';
+import {
+  costOfLookup,
+  costOfMatches,
+  jumpsOfMatches,
+  lookupsOfMatches,
+  type MatchOptions,
+} from './compile-matches.ts';
 import { inOrder, type Node, successorsOf } from './policy-graph.ts';
 import { prepareCost } from './stack-keys.ts';
 
@@ -14,12 +20,18 @@ export interface PartLimits {
   readonly instructions: number;
   /** Conditional jumps of one program. */
   readonly jumps: number;
+  /**
+   * Lookups of one program, where that does not make it too deep: the kernel writes each of them into the program by itself
+   * and copies all of it every time (bpf_patch_insn_data), so that a thousand in one take seven times as long to load as in
+   * four.
+   */
+  readonly lookups: number;
   /** Parts that one packet may pass through: of its 33 tail calls (MAX_TAIL_CALL_CNT) others want some. */
   readonly depth: number;
 }
 
 /** The verifier follows at most 8,192 jumps in a row (BPF_COMPLEXITY_LIMIT_JMP_SEQ). */
-export const usualLimits: PartLimits = { instructions: 24_000, jumps: 7_500, depth: 20 };
+export const usualLimits: PartLimits = { instructions: 24_000, jumps: 7_500, lookups: 256, depth: 20 };
 
 export interface Part {
   /** Every node before those that it leads to; no ends. */
@@ -39,11 +51,15 @@ type CostOptions = Pick<MatchOptions, 'family' | 'hasNets'>;
 
 /** @throws {UnsupportedError} when a packet might pass through more parts than there are tail calls. */
 export function cutIntoParts(root: Node, limits: PartLimits, options: CostOptions): readonly Part[] {
-  const cut = cutNodes(
-    inOrder(root).filter((node) => node.kind !== 'end'),
-    limits,
-    options,
-  );
+  const nodes = inOrder(root).filter((node) => node.kind !== 'end');
+  for (let { lookups } = limits; ; lookups *= 2) {
+    const { parts, depth } = linked(root, cutNodes(nodes, { ...limits, lookups }, options));
+    if (depth <= limits.depth) return parts;
+    if (lookups >= limits.instructions) throw tooDeep(depth, limits);
+  }
+}
+
+function linked(root: Node, cut: readonly (readonly Node[])[]): { parts: readonly Part[]; depth: number } {
   const partOf = new Map(cut.flatMap((nodes, part) => nodes.map((node) => [node, part] as const)));
   const entries = cut.map(() => new Set<Node>());
   entries[0]?.add(root);
@@ -56,34 +72,42 @@ export function cutIntoParts(root: Node, limits: PartLimits, options: CostOption
       depths[to] = Math.max(depths[to] ?? 1, (depths[part] ?? 1) + 1);
     }
   }
-  checkDepth(Math.max(...depths), limits);
-  return cut.map((nodes, part) => ({ nodes, entries: [...(entries[part] ?? [])] }));
+  return {
+    parts: cut.map((nodes, part) => ({ nodes, entries: [...(entries[part] ?? [])] })),
+    depth: Math.max(...depths),
+  };
 }
 
-function checkDepth(depth: number, limits: PartLimits): void {
-  if (depth <= limits.depth) return;
-  throw new UnsupportedError(
+function tooDeep(depth: number, limits: PartLimits): UnsupportedError {
+  return new UnsupportedError(
     `cannot compile policy: got ${depth} programs of ${limits.instructions} instructions one behind the other, want at most ` +
       `${limits.depth} (a packet has 33 tail calls): use fewer rules, or rules that differ in ports or selectors alone`,
   );
 }
 
 function cutNodes(nodes: readonly Node[], limits: PartLimits, options: CostOptions): Node[][] {
-  const whole = { instructions: limits.instructions - frameCost, jumps: limits.jumps };
+  const whole = {
+    instructions: limits.instructions - frameCost,
+    jumps: limits.jumps,
+    lookups: limits.lookups,
+  };
   let part: Node[] = [];
   let left = { ...whole };
   const parts = [part];
   for (const node of nodes) {
     const cost = costOfNode(node, options);
+    const jumps = jumpsOf(node, options.family);
+    const lookups = lookupsOf(node, options.family);
     checkNode(cost, limits);
-    if (cost > left.instructions || jumpsOf(node, options.family) > left.jumps) {
+    if (part.length > 0 && (cost > left.instructions || jumps > left.jumps || lookups > left.lookups)) {
       part = [];
       parts.push(part);
       left = { ...whole };
     }
     part.push(node);
     left.instructions -= cost;
-    left.jumps -= jumpsOf(node, options.family);
+    left.jumps -= jumps;
+    left.lookups -= lookups;
   }
   return parts;
 }
@@ -93,6 +117,11 @@ function checkNode(cost: number, limits: PartLimits): void {
   throw new UnsupportedError(
     `cannot compile policy: got a rule of ${cost} instructions, want at most ${limits.instructions - frameCost}`,
   );
+}
+
+function lookupsOf(node: Node, family: Family): number {
+  if (node.kind === 'test') return lookupsOfMatches(node.matches, family);
+  return node.kind === 'decide' ? 1 : 0;
 }
 
 function jumpsOf(node: Node, family: Family): number {

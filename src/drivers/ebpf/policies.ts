@@ -186,7 +186,6 @@ export class PolicyPrograms {
   #verify(): void {
     this.#isStale = false;
     this.#store.verify();
-    this.#slots.findOthers();
     for (const wanted of this.#wanted.values()) this.#unsettled.add(wanted);
   }
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Places in the map `programs` that policy takes: from `firstPolicy` on, the lowest free one first. What an agent before us
- * left there stays until our own programs are in force.
+ * left there is not touched until our own programs are in force; then it goes, some places at a time, for there are many and
+ * the kernel tells of each by itself.
  */
-
-import type { Fd } from '../../kernel/sys/fd.ts';
 import { UnsupportedError } from '../../lib/errors.ts';
 import { programIndex } from './layout.ts';
 
@@ -14,29 +13,22 @@ export interface ProgramMap {
   setProgram(index: number, program: Fd): void;
   programId(index: number): number | null;
   delete(key: Uint8Array): boolean;
-  entries(): Iterable<readonly [key: Uint8Array, value: Uint8Array]>;
 }
+
+/** Of them `clearOthers` looks at so many in one go: some milliseconds. */
+const placesAtOnce = 1024;
 
 export class ProgramSlots {
   readonly #map: ProgramMap;
   /** Ids of our programs by their places; null: not yet filled. */
   readonly #ours = new Map<number, number | null>();
-  readonly #others = new Set<number>();
   /** No place below is free. */
   #lowest: number = programIndex.firstPolicy;
+  /** From here on there may be what an agent before us left. */
+  #cleared: number = programIndex.firstPolicy;
 
   constructor(map: ProgramMap) {
     this.#map = map;
-    this.findOthers();
-  }
-
-  /** Notes what stands there that is not ours. */
-  findOthers(): void {
-    this.#others.clear();
-    for (const [key] of this.#map.entries()) {
-      const slot = Buffer.from(key).readUInt32LE();
-      if (slot >= programIndex.firstPolicy && !this.#ours.has(slot)) this.#others.add(slot);
-    }
   }
 
   /** @throws {UnsupportedError} when there are no more. */
@@ -44,7 +36,7 @@ export class ProgramSlots {
     const slots: number[] = [];
     for (let slot = this.#lowest; slots.length < count; slot++) {
       if (slot >= this.#map.info.maxEntries) throw this.#full(count);
-      if (!this.#ours.has(slot) && !this.#others.has(slot)) slots.push(slot);
+      if (this.#isFree(slot)) slots.push(slot);
     }
     for (const slot of slots) this.#ours.set(slot, null);
     this.#lowest = (slots.at(-1) ?? this.#lowest) + 1;
@@ -70,22 +62,28 @@ export class ProgramSlots {
     return slots.every((slot) => this.#ours.get(slot) === this.#map.programId(slot));
   }
 
-  /** @returns how many there were. */
+  /** Takes out what an agent before us left in the next places. @returns how many programs there were. */
   clearOthers(): number {
-    const count = this.#others.size;
-    for (const slot of this.#others) {
-      this.#map.delete(keyOf(slot));
-      this.#lowest = Math.min(this.#lowest, slot);
+    const end = Math.min(this.#cleared + placesAtOnce, this.#map.info.maxEntries);
+    let count = 0;
+    for (; this.#cleared < end; this.#cleared++) {
+      if (this.#isFree(this.#cleared) || this.#ours.has(this.#cleared)) continue;
+      this.#map.delete(keyOf(this.#cleared));
+      this.#lowest = Math.min(this.#lowest, this.#cleared);
+      count++;
     }
-    this.#others.clear();
     return count;
+  }
+
+  #isFree(slot: number): boolean {
+    return !this.#ours.has(slot) && (slot < this.#cleared || this.#map.programId(slot) === null);
   }
 
   #full(count: number): UnsupportedError {
     const { name, maxEntries } = this.#map.info;
     const room = maxEntries - programIndex.firstPolicy;
     return new UnsupportedError(
-      `cannot load policy: map ${name} has room for ${room} programs, want ${this.#ours.size + this.#others.size + count}`,
+      `cannot load policy: map ${name} has room for ${room} programs, want ${this.#ours.size + count} and as many as are about to go`,
     );
   }
 }

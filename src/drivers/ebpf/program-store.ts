@@ -5,6 +5,7 @@
  */
 import { hash } from 'node:crypto';
 import { loadGenerated, VerifierError } from '../../kernel/bpf/load.ts';
+import { EAGAIN } from '../../kernel/sys/constants.ts';
 import { KernelError } from '../../lib/errors.ts';
 import type { Binding, CompiledPolicy, ListedBlock, RuleName } from './compile.ts';
 import type { IpSetMaps } from './ip-sets.ts';
@@ -17,6 +18,8 @@ export interface StoredPolicy {
   readonly slots: readonly number[];
   isLoaded: boolean;
   users: number;
+  /** Of a policy of one part, whose instructions do not say where it stands: until they are loaded. */
+  ready: readonly Uint8Array[] | null;
 }
 
 export class ProgramStore {
@@ -35,8 +38,10 @@ export class ProgramStore {
 
   /** Takes places and asks for the rows that it will look up; `load` is to follow when these are there. */
   use(compiled: CompiledPolicy): StoredPolicy {
-    const signature = this.#signatureOf(compiled);
+    const parts = compiled.assemble({ ...this.#binding, slots: compiled.parts.map((_, part) => part) });
+    const signature = hash('sha256', Buffer.concat(parts), 'hex'); // its places are its own
     const stored = this.#stored.get(signature) ?? this.#reserve(signature, compiled);
+    if (parts.length === 1 && !stored.isLoaded) stored.ready = parts;
     stored.users++;
     for (const [id, rule] of compiled.rules) this.#rules.set(id, rule); // what Log writes is in no instruction
     return stored;
@@ -49,11 +54,10 @@ export class ProgramStore {
   /** @returns how many programs were loaded. @throws {KernelError} with the rule that the verifier gave up at. */
   load(stored: StoredPolicy): number {
     if (stored.isLoaded) return 0;
-    const binding = this.#bindingOf(stored);
-    for (const [part, instructions] of stored.compiled.assemble(binding).entries()) {
-      this.#loadPart(stored, part, instructions);
-    }
+    const parts = stored.ready ?? stored.compiled.assemble(this.#bindingOf(stored));
+    for (const [part, instructions] of parts.entries()) this.#loadPart(stored, part, instructions);
     stored.isLoaded = true;
+    stored.ready = null;
     return stored.slots.length;
   }
 
@@ -84,16 +88,9 @@ export class ProgramStore {
     return { ...this.#binding, slots };
   }
 
-  /** Where it would stand is left out: its places are its own. */
-  #signatureOf(compiled: CompiledPolicy): string {
-    const slots = compiled.parts.map((_, part) => part);
-    const parts = compiled.assemble({ ...this.#binding, slots });
-    return hash('sha256', Buffer.concat(parts), 'hex');
-  }
-
   #reserve(signature: string, compiled: CompiledPolicy): StoredPolicy {
     const slots = this.#slots.take(compiled.parts.length);
-    const stored: StoredPolicy = { signature, compiled, slots, isLoaded: false, users: 0 };
+    const stored: StoredPolicy = { signature, compiled, slots, isLoaded: false, users: 0, ready: null };
     this.#stored.set(signature, stored);
     for (const lookup of compiled.lookups.values()) this.#ipSets.use(lookup);
     return stored;
@@ -117,11 +114,9 @@ export class ProgramStore {
     if (slot === undefined) throw new RangeError(`part ${part} has no place`);
     const kind = this.#binding.hook ?? 'classifier';
     try {
-      using program = loadGenerated({
-        name: `mp_${stored.signature.slice(0, 12)}`,
-        instructions,
-        type: { kind },
-      });
+      using program = patiently(() =>
+        loadGenerated({ name: `mp_${stored.signature.slice(0, 12)}`, instructions, type: { kind } }),
+      );
       this.#slots.fill(slot, program);
     } catch (error) {
       throw error instanceof VerifierError ? this.#refusal(error, stored, part) : error;
@@ -143,3 +138,16 @@ export class ProgramStore {
 
 /** What the verifier says last is why. */
 const logLines = 5;
+
+/** The verifier gives up with EAGAIN when a signal comes (bpf_check, 6.18: do_check): that says nothing of the program. */
+function patiently<T>(load: () => T): T {
+  for (let tries = 1; ; tries++) {
+    try {
+      return load();
+    } catch (error) {
+      if (!(error instanceof KernelError) || error.errno !== EAGAIN || tries === maximumTries) throw error;
+    }
+  }
+}
+/** As libbpf has it (sys_bpf_prog_load). */
+const maximumTries = 5;
