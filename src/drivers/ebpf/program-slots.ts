@@ -2,8 +2,9 @@
 /**
  * Places in the map `programs` that policy takes: from `firstPolicy` on, the lowest free one first. What an agent before us
  * left there is not touched until our own programs are in force; then it goes, some places at a time, for there are many and
- * the kernel tells of each by itself.
+ * the kernel tells of each by itself. The last place stays empty: links.ts leads there what must be dropped.
  */
+import type { Fd } from '../../kernel/sys/fd.ts';
 import { UnsupportedError } from '../../lib/errors.ts';
 import { programIndex } from './layout.ts';
 
@@ -35,7 +36,7 @@ export class ProgramSlots {
   take(count: number): readonly number[] {
     const slots: number[] = [];
     for (let slot = this.#lowest; slots.length < count; slot++) {
-      if (slot >= this.#map.info.maxEntries) throw this.#full(count);
+      if (slot >= this.#end) throw this.#full(count);
       if (this.#isFree(slot)) slots.push(slot);
     }
     for (const slot of slots) this.#ours.set(slot, null);
@@ -64,7 +65,7 @@ export class ProgramSlots {
 
   /** Takes out what an agent before us left in the next places. @returns how many programs there were. */
   clearOthers(): number {
-    const end = Math.min(this.#cleared + placesAtOnce, this.#map.info.maxEntries);
+    const end = Math.min(this.#cleared + placesAtOnce, this.#end);
     let count = 0;
     for (; this.#cleared < end; this.#cleared++) {
       if (this.#isFree(this.#cleared) || this.#ours.has(this.#cleared)) continue;
@@ -79,11 +80,15 @@ export class ProgramSlots {
     return !this.#ours.has(slot) && (slot < this.#cleared || this.#map.programId(slot) === null);
   }
 
+  get #end(): number {
+    return this.#map.info.maxEntries - 1;
+  }
+
   #full(count: number): UnsupportedError {
     const { name, maxEntries } = this.#map.info;
-    const room = maxEntries - programIndex.firstPolicy;
+    const room = this.#end - programIndex.firstPolicy;
     return new UnsupportedError(
-      `cannot load policy: map ${name} has room for ${room} programs, want ${this.#ours.size + count} and as many as are about to go`,
+      `cannot load policy: map ${name} of ${maxEntries} has room for ${room} programs of policy, want ${this.#ours.size + count} or more`,
     );
   }
 }
