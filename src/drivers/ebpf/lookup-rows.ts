@@ -35,6 +35,8 @@ export class LookupRows {
   readonly #sink: RowSink;
   /** By address; then by length in bits. */
   readonly #rows = new Map<number, Map<AddressBytes, Row>>();
+  /** Members of a lookup of ports: each a row by itself. */
+  readonly #ports = new Set<string>();
   readonly #changed = new Set<Row>();
   #changedNets: Row[] = [];
   #size = 0;
@@ -45,7 +47,7 @@ export class LookupRows {
   }
 
   get size(): number {
-    return this.#size;
+    return this.#size + this.#ports.size;
   }
 
   /** @param source - its index. @param holds - whether it won the member or lost it. */
@@ -71,6 +73,7 @@ export class LookupRows {
 
   /** Says to the sink that no row is left. */
   clear(): void {
+    for (const member of this.#ports) this.#changePort(member, false);
     for (const row of this.#all()) row.holders = [];
     for (const row of this.#all()) this.#tell(row);
   }
@@ -122,7 +125,8 @@ export class LookupRows {
 
   #changePort(member: string, holds: boolean): void {
     if (memberFamily('ip-port', member) !== this.#lookup.family) return;
-    this.#size += holds ? 1 : -1;
+    if (holds) this.#ports.add(member);
+    else this.#ports.delete(member);
     this.#sink.set('sets', portKey(this.#lookup.id, member), holds ? 1 : null);
   }
 }
