@@ -7,6 +7,7 @@ import { exitCodes } from './exit.ts';
 import type { Io } from './io.ts';
 import type { Place } from './place.ts';
 import { plural } from './plural.ts';
+import { unbalancedServices } from './unbalanced-services.ts';
 
 export interface WaitOptions {
   /** `--no-wait` makes it false. */
@@ -53,6 +54,7 @@ export async function untilNodesEnforce(
     io.note(`${node} does not enforce it yet: ${reasons.join('; ') || 'it gave no reason'}`);
   }
   for (const failure of await failedPods(store)) io.note(`note: ${failure}`);
+  for (const note of await unbalancedServices(place.lab)) io.note(`note: ${note}`);
   io.note(`enforced on ${inForce} of ${plural(spec.nodes.length, 'node')} in ${Math.round(milliseconds)} ms`);
   if (late.length > 0) throw new Told(inForce > 0 ? exitCodes.partial : exitCodes.timeout);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What commands read of a running lab: its Pods, and its policies compiled. */
 import type { Stored } from '../contract/datastore.ts';
+import type { LabLayout } from '../lab/layout.ts';
 import { type PodView, podView } from '../lab/pod-view.ts';
 import { type LabSpec, uplinkName } from '../lab/spec.ts';
 import { type Cluster, clusterOf } from './evaluators/cluster.ts';
@@ -10,6 +11,16 @@ import { openStore, type Place } from './place.ts';
 export async function storedResources(place: Place): Promise<readonly Stored[]> {
   await using store = openStore(place, { mayCreate: false });
   return (await store.snapshot()).items;
+}
+
+/** Null: nobody says. */
+export async function nodeOfPod(layout: LabLayout, namespace: string, name: string): Promise<string | null> {
+  const place = { file: layout.datastore, lab: null };
+  const stored = await storedResources(place);
+  const pod = stored.find(
+    ({ key }) => key.kind === 'Pod' && key.namespace === namespace && key.name === name,
+  );
+  return pod ? podView(pod.resource).node : null;
 }
 
 /** @param knowledge - of the nodes that it is about. */

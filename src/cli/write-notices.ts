@@ -45,7 +45,9 @@ function missingTiers(
 }
 
 function withoutEffect(resources: readonly Resource[]): readonly string[] {
-  const inert = resources.map((resource) => keyOf(resource).kind).filter((kind) => !hasEffect(kind));
+  const inert = resources
+    .map((resource) => keyOf(resource).kind)
+    .filter((kind) => !hasEffect(kind) && kind !== 'Service'); // what acts on those is the node's data plane
   const names = [...new Set(inert)].map((kind) => kindRow(kind).writtenKind);
   return names.length === 0 ? [] : [`${names.join(', ')}: checked and stored; nothing acts on that yet`];
 }

@@ -3,7 +3,7 @@
  * What an apply, create or replace has to write, given what is stored. Pure, so that a lost race is planned again.
  *
  * Invariants: an object that would not change is not written; what the store or the lab keeps (identity, status, a Pod's
- *             node) survives a manifest that does not speak of it.
+ *             node, a Service's addresses and ports) survives a manifest that does not speak of it.
  */
 import { sameValue } from '../calc/same-value.ts';
 import type { Stored, Write } from '../contract/datastore.ts';
@@ -16,6 +16,7 @@ import { readOrigin } from '../model/origin.ts';
 import { originAnnotation, type Resource, type ResourceKey } from '../model/types.ts';
 import { validateResource } from '../model/validate/resource.ts';
 import { stdinName } from './io.ts';
+import { withKeptNumbers } from './kept-numbers.ts';
 import { objectName } from './object-name.ts';
 import { refuseOverlaps } from './pool-overlap.ts';
 import { noticesOf } from './write-notices.ts';
@@ -144,7 +145,8 @@ function withKept(written: Resource, before: Resource): Resource {
   const keepsNode =
     written.kind === 'Pod' && node !== '' && memberAt(written, 'spec', 'nodeName') === undefined;
   const spec = keepsNode ? { spec: { ...(memberAt(written, 'spec') as object), nodeName: node } } : {};
-  const kept: Resource = { ...written, ...spec, ...status };
+  const numbered = written.kind === 'Service' ? withKeptNumbers(written, before) : written;
+  const kept: Resource = { ...numbered, ...spec, ...status };
   if (readOrigin(written)?.file !== stdinName) return kept;
   const asBefore = withOrigin(kept, before.metadata.annotations?.[originAnnotation]);
   return sameValue(comparable(asBefore), comparable(before)) ? asBefore : kept;

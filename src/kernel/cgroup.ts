@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Control groups of version 2: Documentation/admin-guide/cgroup-v2.rst. Of version 1 nothing is used. */
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 
 /** Where systemd mounts it; also the answer where nobody has mounted it, so that its absence is told by that name. */
 const usualRoot = '/sys/fs/cgroup';
@@ -30,13 +30,46 @@ export function ensureCgroup(folder: string): void {
   mkdirSync(folder, { recursive: true });
 }
 
-/** Moves a process, and with it every child that it starts from then on. */
-export function joinCgroup(folder: string, pid: number): void {
+/**
+ * Runs `start` with this process in that group, so that the children which it starts are in it from their first moment,
+ * and comes back.
+ */
+export function startInCgroup<T>(folder: string, start: () => T): T {
+  const home = ownCgroup();
+  enter(folder, process.pid);
+  try {
+    return start();
+  } finally {
+    enter(home, process.pid);
+  }
+}
+
+/** proc(5), /proc/pid/cgroup: the line of version 2 begins with `0::`. */
+function ownCgroup(): string {
+  const line = readFileSync('/proc/self/cgroup', 'utf8')
+    .split('\n')
+    .find((each) => each.startsWith('0::'));
+  return join(cgroupRoot(), line?.slice(3) ?? '');
+}
+
+function enter(folder: string, pid: number): void {
   writeFileSync(join(folder, 'cgroup.procs'), String(pid));
 }
 
-/** With its children's folders; processes in them go up. No error where there is none. */
+/** With the groups below; processes that are left in them go one up. No error where there is none. */
 export function removeCgroup(folder: string): void {
   if (!existsSync(folder)) return;
+  for (const entry of readdirSync(folder, { withFileTypes: true }))
+    if (entry.isDirectory()) removeCgroup(join(folder, entry.name));
+  for (const pid of readFileSync(join(folder, 'cgroup.procs'), 'utf8').split('\n'))
+    if (pid !== '') enterIfAlive(dirname(folder), Number(pid));
   rmdirSync(folder);
+}
+
+function enterIfAlive(folder: string, pid: number): void {
+  try {
+    enter(folder, pid);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * One agent process per node, inside the node's namespace, started again when it dies, as systemd or a kubelet would.
+ * One agent process per node, inside the node's namespace and control group, started again when it dies, as systemd or a kubelet would.
  */
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { hasCgroups } from '../kernel/cgroup.ts';
 import { NetNs } from '../kernel/netns.ts';
 import { cliEntry, type LabLayout } from './layout.ts';
+import { onNode } from './node-cgroup.ts';
 import type { PodsLog } from './pods.ts';
 import type { LabSpec } from './spec.ts';
 
@@ -23,7 +25,7 @@ export class Agents {
   }
 
   start(spec: LabSpec): void {
-    for (const node of spec.nodes) this.#spawn(node.name);
+    for (const node of spec.nodes) this.#spawn(node.name, spec);
   }
 
   /** They leave their kernels as they are. */
@@ -32,20 +34,21 @@ export class Agents {
     await Promise.all([...this.#children.values()].map(ended));
   }
 
-  #spawn(node: string): void {
+  #spawn(node: string, spec: LabSpec): void {
     mkdirSync(this.#layout.nodeFolder(node), { recursive: true });
     const log = openSync(this.#layout.agentLog(node), 'a');
     using netns = NetNs.open(this.#layout.nodeNetns(node));
-    const child = netns.spawn(process.execPath, [...process.execArgv, cliEntry, ...this.#arguments(node)], {
-      stdio: ['ignore', log, log],
-    });
+    const words = [...process.execArgv, cliEntry, ...this.#arguments(node, spec)];
+    const child = onNode(this.#layout, node, () =>
+      netns.spawn(process.execPath, words, { stdio: ['ignore', log, log] }),
+    );
     closeSync(log);
     writeFileSync(this.#layout.agentPid(node), `${child.pid ?? ''}\n`);
     this.#children.set(node, child);
-    child.once('exit', (code, signal) => this.#onExit(node, code, signal));
+    child.once('exit', (code, signal) => this.#onExit(node, spec, code, signal));
   }
 
-  #arguments(node: string): readonly string[] {
+  #arguments(node: string, spec: LabSpec): readonly string[] {
     const { datastore } = this.#layout;
     const places = { socket: this.#layout.agentSocket(node), bpf: this.#layout.guardFolder(node) };
     return [
@@ -58,15 +61,18 @@ export class Agents {
       places.socket,
       '--bpf',
       places.bpf,
+      '--dataplane',
+      spec.dataplane,
+      ...(hasCgroups() ? ['--cgroup', this.#layout.nodeCgroup(node)] : []),
     ];
   }
 
-  #onExit(node: string, code: number | null, signal: NodeJS.Signals | null): void {
+  #onExit(node: string, spec: LabSpec, code: number | null, signal: NodeJS.Signals | null): void {
     this.#children.delete(node);
     if (this.#stopping) return;
     this.#log.warn({ node, code, signal }, 'agent ended; starting it again');
     setTimeout(() => {
-      if (!this.#stopping) this.#spawn(node);
+      if (!this.#stopping) this.#spawn(node, spec);
     }, restartAfterMs);
   }
 }

@@ -22,6 +22,7 @@ import { join } from 'node:path';
 import type { StatusReport } from '../agent/status.ts';
 import { EmbeddedStore } from '../datastore/embedded/store.ts';
 import { isBpffs } from '../kernel/bpf/bpffs.ts';
+import { removeCgroup } from '../kernel/cgroup.ts';
 import { MNT_DETACH } from '../kernel/sys/constants.ts';
 import { sys } from '../kernel/sys/open.ts';
 import { familyOf } from '../lib/address.ts';
@@ -69,6 +70,7 @@ export async function stopLab(layout: LabLayout): Promise<{ processes: number; n
   for (const pid of processesOf(layout)) endProcess(pid, 'SIGKILL');
   await untilGone(layout, 3000);
   const namespaces = removeFabric(layout).length;
+  removeCgroup(layout.cgroup);
   if (existsSync(layout.bpffs) && isBpffs(layout.bpffs)) sys.umount(layout.bpffs, MNT_DETACH);
   rmSync(layout.folder, { recursive: true, force: true });
   return { processes: daemon.length, namespaces };

@@ -2,12 +2,12 @@
 /**
  * The lab's own process: what machines, a scheduler and kubelets are to a cluster.
  *
- * Owns:       the fabric, the agents' processes, the Pods. Takes in: lab.json and the store.
+ * Owns:       the fabric, the agents' processes, the Pods, the numbers of Services. Takes in: lab.json and the store.
  * Gives out:  `settled` on a Unix socket: the revision up to which Pods were made, with what the lab itself wrote.
  * Invariants: killed and started anew it takes up what stands; SIGTERM ends its processes and leaves namespaces to `down`.
- * Next:       fabric.ts, agents.ts, pods.ts; up.ts starts this process.
+ * Next:       fabric.ts, agents.ts, pods.ts, services.ts; up.ts starts this process.
  */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { destination, pino } from 'pino';
 import type { Stored } from '../contract/datastore.ts';
@@ -17,17 +17,19 @@ import type { Cidr } from '../lib/brand.ts';
 import { tryParseCidr } from '../lib/cidr.ts';
 import { AppError } from '../lib/errors.ts';
 import { Notice } from '../lib/notice.ts';
+import type { ResourceKind } from '../model/types.ts';
 import { Agents } from './agents.ts';
 import { buildFabric } from './fabric.ts';
 import type { LabLayout } from './layout.ts';
 import { Pods } from './pods.ts';
-import type { LabSpec } from './spec.ts';
+import { Services } from './services.ts';
+import { readSpec } from './spec-file.ts';
 
 export async function runLabDaemon(layout: LabLayout): Promise<void> {
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
   const log = pino({ base: { lab: layout.folder } }, destination({ dest: 1, sync: true }));
-  const spec = JSON.parse(readFileSync(layout.specFile, 'utf8')) as LabSpec;
+  const spec = readSpec(layout);
   writeFileSync(layout.daemonPid, `${process.pid}\n`);
 
   if (!isBpffs(layout.bpffs)) mountBpffs(layout.bpffs);
@@ -36,7 +38,7 @@ export async function runLabDaemon(layout: LabLayout): Promise<void> {
   const agents = new Agents(layout, log);
   agents.start(spec);
   const pods = new Pods(layout, spec, store, log);
-  const settled = new Settled(store, pods);
+  const settled = new Settled(store, pods, new Services(store, log));
   const server = await serve(layout, settled);
   await settled.run(stop.signal, (error) => log.error({ err: error }, 'pods do not converge; trying again'));
 
@@ -45,26 +47,27 @@ export async function runLabDaemon(layout: LabLayout): Promise<void> {
   await agents.stop();
 }
 
-/** Follows the store: after every change the Pods are made to agree, until a pass finds nothing new. */
+/** Follows the store: after every change Pods and Services are made to agree, until a pass finds nothing new. */
 class Settled {
   readonly #store: EmbeddedStore;
   readonly #pods: Pods;
+  readonly #services: Services;
   readonly #settled = new Notice();
   #revision = -1n;
 
-  constructor(store: EmbeddedStore, pods: Pods) {
+  constructor(store: EmbeddedStore, pods: Pods, services: Services) {
     this.#store = store;
     this.#pods = pods;
+    this.#services = services;
   }
 
   async run(signal: AbortSignal, onError: (error: unknown) => void): Promise<void> {
     while (!signal.aborted) {
       try {
         const { items, revision } = await this.#store.snapshot();
-        await this.#pods.converge(
-          items.filter((item) => item.key.kind === 'Pod'),
-          poolsOf(items),
-        );
+        const of = (kind: ResourceKind) => items.filter((item) => item.key.kind === kind);
+        await this.#services.converge(of('Service'));
+        await this.#pods.converge(of('Pod'), poolsOf(items));
         this.#settle(BigInt(revision));
         const changed = this.#store.watch(revision, signal)[Symbol.asyncIterator]();
         await changed.next();

@@ -2,6 +2,7 @@
 /** Where a lab keeps its things and how they are called: all under one folder and one prefix, so that `down` finds them. */
 import { createHash } from 'node:crypto';
 import { basename, dirname, join, resolve } from 'node:path';
+import { cgroupRoot } from '../kernel/cgroup.ts';
 
 /** Everything about one lab follows from its folder. */
 export class LabLayout {
@@ -39,6 +40,10 @@ export class LabLayout {
     const paths = [this.specFile, this.bpffs, this.daemonSocket, this.daemonPid, this.daemonLog];
     return [...paths, dirname(this.datastore), dirname(this.nodeFolder('any'))].map((path) => basename(path));
   }
+  /** Of all nodes. */
+  get cgroup(): string {
+    return join(cgroupRoot(), `${this.prefix}lab`);
+  }
   get fabricNetns(): string {
     return `${this.prefix}fabric`;
   }
@@ -48,6 +53,10 @@ export class LabLayout {
   }
   podNetns(namespace: string, name: string): string {
     return `${this.prefix}pod-${namespace}.${name}`;
+  }
+  /** Of what runs on that node: its agent, and what is run in its Pods. */
+  nodeCgroup(node: string): string {
+    return join(this.cgroup, node);
   }
   nodeFolder(node: string): string {
     return join(this.folder, 'nodes', node);

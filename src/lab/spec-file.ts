@@ -10,5 +10,6 @@ export function readSpec(layout: LabLayout): LabSpec {
   if (!existsSync(layout.specFile)) {
     throw new NotFoundError(`no lab runs in ${layout.folder}; start one with: muslin lab up`);
   }
-  return JSON.parse(readFileSync(layout.specFile, 'utf8')) as LabSpec;
+  const spec = JSON.parse(readFileSync(layout.specFile, 'utf8')) as LabSpec;
+  return { ...spec, dataplane: spec.dataplane ?? 'nftables' }; // labs of before say nothing of it
 }

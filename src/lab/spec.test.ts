@@ -6,6 +6,7 @@ import { labSpec, numberedNodes, parseLabFile } from './spec.ts';
 
 test('an empty lab file is three nodes with the default pools', () => {
   assert.deepEqual(parseLabFile('lab.yaml', ''), {
+    dataplane: 'nftables',
     nodes: ['node1', 'node2', 'node3'],
     pools: ['10.65.0.0/16', 'fd65::/64'],
     manifests: [],
@@ -15,6 +16,7 @@ test('an empty lab file is three nodes with the default pools', () => {
 
 test('everything that can be said is read', () => {
   const text = `
+dataplane: ebpf
 nodes: [left, right]
 pools: [10.1.0.0/24]
 manifests: [a.yaml]
@@ -23,6 +25,7 @@ workloads:
   - {name: db}
 `;
   assert.deepEqual(parseLabFile('lab.yaml', text), {
+    dataplane: 'ebpf',
     nodes: ['left', 'right'],
     pools: ['10.1.0.0/24'],
     manifests: ['a.yaml'],
@@ -42,7 +45,7 @@ workloads:
 
 test('every fault is told with its place', () => {
   const text =
-    'nodes: 0\npools:\n  - 10.0.0.0/33\nworkload: []\nworkloads:\n  - name: Bad_Name\n    ports: [70000]\n';
+    'nodes: 0\npools:\n  - 10.0.0.0/33\nworkload: []\nworkloads:\n  - name: Bad_Name\n    ports: [70000]\ndataplane: tarot\n';
   assert.throws(
     () => parseLabFile('lab.yaml', text),
     (error) => {
@@ -54,6 +57,7 @@ test('every fault is told with its place', () => {
         '4:11 workload',
         '6:11 workloads.0.name',
         '7:13 workloads.0.ports.0',
+        '8:12 dataplane',
       ]);
       return true;
     },
@@ -62,7 +66,8 @@ test('every fault is told with its place', () => {
 });
 
 test('each node has an address of each family on the fabric', () => {
-  const { nodes } = labSpec(numberedNodes(2), []);
+  const { nodes, dataplane } = labSpec(numberedNodes(2), []);
+  assert.equal(dataplane, 'nftables');
   assert.deepEqual(nodes[1], { name: 'node2', addresses: ['172.30.65.12', 'fd30:65::c'] });
   assert.throws(() => labSpec(numberedNodes(201), []), InvalidError);
 });

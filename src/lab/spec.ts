@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What a lab consists of: the file behind `lab up -f`, and the same with defaults filled in, as the lab's own processes read it. */
 import { LineCounter, parseDocument } from 'yaml';
+import { type DataplaneName, dataplaneNames } from '../contract/config.ts';
 import { addressFromNumber, type Family, familyOf, parseAddress } from '../lib/address.ts';
 import type { Address, Cidr, IfName } from '../lib/brand.ts';
 import { cidrRange, tryParseCidr } from '../lib/cidr.ts';
@@ -9,6 +10,8 @@ import { parseIfName } from '../lib/if-name.ts';
 
 /** A lab as it runs. */
 export interface LabSpec {
+  /** Of every node. */
+  readonly dataplane: DataplaneName;
   readonly nodes: readonly LabNode[];
   readonly pools: readonly Cidr[];
 }
@@ -21,6 +24,7 @@ export interface LabNode {
 
 /** A lab as its author wrote it. */
 export interface LabFile {
+  readonly dataplane: DataplaneName;
   readonly nodes: readonly string[];
   readonly pools: readonly Cidr[];
   /** Paths, relative to the file, of manifests to apply. */
@@ -50,11 +54,16 @@ export const uplinkName: IfName = parseIfName('eth0');
 const maximumNodes = 200; // each takes one address of the IPv4 fabric
 
 /** @throws {InvalidError} */
-export function labSpec(nodes: readonly string[], pools: readonly Cidr[]): LabSpec {
+export function labSpec(
+  nodes: readonly string[],
+  pools: readonly Cidr[],
+  dataplane: DataplaneName = 'nftables',
+): LabSpec {
   if (nodes.length < 1 || nodes.length > maximumNodes) {
     throw new InvalidError(`lab: got ${nodes.length} nodes, want 1 to ${maximumNodes}`);
   }
   return {
+    dataplane,
     nodes: nodes.map((name, i) => ({
       name,
       addresses: ([4, 6] as const).map((family) => fabricAddress(family, i + 11)),
@@ -72,7 +81,7 @@ export function numberedNodes(count: number): readonly string[] {
 }
 
 /**
- * Reads lab.yaml: `nodes` (a number, or names), `pools` (CIDRs), `manifests` (paths), `workloads` (Pods in short).
+ * Reads lab.yaml: `dataplane` (nftables, ebpf), `nodes` (a number, or names), `pools` (CIDRs), `manifests` (paths), `workloads` (Pods in short).
  *
  * @throws {InvalidError} with every fault, by line and column.
  */
@@ -116,14 +125,28 @@ class LabReader {
   }
 
   read(value: unknown, at: Locate): LabFile {
-    const fields = this.#object(value ?? {}, [], ['nodes', 'pools', 'manifests', 'workloads'], at);
+    const fields = this.#object(
+      value ?? {},
+      [],
+      ['dataplane', 'nodes', 'pools', 'manifests', 'workloads'],
+      at,
+    );
     const nodes = this.#nodes(fields.nodes ?? 3, at);
     return {
+      dataplane: this.#dataplane(fields.dataplane ?? 'nftables', at),
       nodes,
       pools: this.#list(fields, 'pools', at, (item, path) => this.#cidr(item, path, at), [...defaultPools]),
       manifests: this.#list(fields, 'manifests', at, (item, path) => this.#text(item, path, at), []),
       workloads: this.#list(fields, 'workloads', at, (item, path) => this.#workload(item, path, at), []),
     };
+  }
+
+  #dataplane(value: unknown, at: Locate): DataplaneName {
+    const name = dataplaneNames.find((each) => each === value);
+    if (name !== undefined) return name;
+    const path = ['dataplane'];
+    this.fault('dataplane', `got ${JSON.stringify(value)}, want ${dataplaneNames.join(' or ')}`, at(path));
+    return 'nftables';
   }
 
   #nodes(value: unknown, at: Locate): readonly string[] {

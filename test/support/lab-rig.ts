@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { StatusReport } from '../../src/agent/status.ts';
 import { run } from '../../src/cli/main.ts';
+import type { DataplaneName } from '../../src/contract/config.ts';
 import { EmbeddedStore } from '../../src/datastore/embedded/store.ts';
 import { listNetns, NetNs } from '../../src/kernel/netns.ts';
 import { ask, startLab, stopLab, untilEnforced } from '../../src/lab/control.ts';
@@ -28,6 +29,8 @@ import type { Resource, ResourceKey } from '../../src/model/types.ts';
 
 export interface LabTestOptions {
   readonly nodes: number;
+  /** @defaultValue nftables */
+  readonly dataplane?: DataplaneName;
   /** Error lines that the test's own faults cause. @defaultValue none */
   readonly expectedErrors?: readonly RegExp[];
 }
@@ -41,7 +44,7 @@ export function labTest(
 ): void {
   const skip = process.getuid?.() === 0 ? false : 'needs root: network namespaces, netlink, bpf';
   test(promise, { skip }, async () => {
-    const lab = new LabRig(options.nodes);
+    const lab = new LabRig(options.nodes, options.dataplane);
     try {
       await lab.start();
       await body(lab);
@@ -64,9 +67,9 @@ export class LabRig {
   readonly #open: Disposable[] = [];
   #store: EmbeddedStore | null = null;
 
-  constructor(nodes: number) {
+  constructor(nodes: number, dataplane: DataplaneName = 'nftables') {
     this.layout = new LabLayout(join(this.#parent, 'lab'));
-    this.spec = labSpec(numberedNodes(nodes), defaultPools);
+    this.spec = labSpec(numberedNodes(nodes), defaultPools, dataplane);
   }
 
   async start(): Promise<void> {
@@ -227,6 +230,7 @@ export class LabRig {
       'namespaces',
     );
     assert.deepEqual(hostLinks(), this.#linksBefore, 'links');
+    assert.ok(!existsSync(this.layout.cgroup), 'control groups');
     assert.doesNotMatch(readFileSync('/proc/self/mounts', 'utf8'), new RegExp(this.#parent), 'mounts');
     assert.deepEqual(processesNaming(this.#parent), [], 'processes');
     assert.deepEqual(readdirSync(this.#parent), [], 'files');

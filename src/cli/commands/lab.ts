@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** `muslin lab up|down|status|exec`: nodes and workloads as network namespaces of this machine. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import type { DataplaneName } from '../../contract/config.ts';
 import type { LabFile, LabSpec } from '../../lab/spec.ts';
 import { InvalidError } from '../../lib/errors.ts';
 import { group, jsonOption, Told } from '../command.ts';
@@ -11,6 +12,7 @@ import { registerProbe } from './probe.ts';
 interface UpOptions {
   readonly file?: string;
   readonly nodes?: string;
+  readonly dataplane?: DataplaneName;
   readonly lab?: string;
 }
 
@@ -31,6 +33,9 @@ export function register(program: Command, io: Io): void {
     .description('start a lab; three nodes unless the file or --nodes says otherwise')
     .option('-f, --file <lab.yaml>', 'nodes, pools, manifests and workloads')
     .option('--nodes <count>', 'how many nodes, whatever the file says')
+    .addOption(
+      new Option('--dataplane <name>', 'of every node, whatever the file says').choices(['nftables', 'ebpf']),
+    )
     .option(...labOption)
     .action((options: UpOptions) => up(options, io));
   lab
@@ -74,7 +79,8 @@ async function up(options: UpOptions, io: Io): Promise<void> {
     module.labManifests(file, options.file, io),
   );
   const start = performance.now();
-  const spec = labSpec(await nodesOf(options, file.nodes), file.pools);
+  const spec = labSpec(await nodesOf(options, file.nodes), file.pools, options.dataplane ?? file.dataplane);
+  await wantCgroups(spec);
   const { plural } = await import('../plural.ts');
   checkNodes(file, spec);
   if (isAbandoned(layout)) io.note(`a lab in ${layout.folder} was not ended: it is taken away first`);
@@ -140,6 +146,8 @@ async function status(options: LabOptions, io: Io): Promise<void> {
     const { statusText } = await import('../status-text.ts');
     io.out(statusText(rows));
   }
+  const { unbalancedServices } = await import('../unbalanced-services.ts');
+  for (const note of await unbalancedServices({ layout, spec })) io.note(note);
   if (problem !== null) io.note(problem);
   if (problem !== null || rows.some((row) => row.agent?.ready !== true)) throw new Told(exitCodes.problems);
 }
@@ -157,16 +165,29 @@ async function execIn(pod: string, command: readonly string[], options: LabOptio
       `pod: got ${JSON.stringify(pod)}, want namespace/pod, a pod of namespace default, or node/NAME`,
     );
   }
-  const netnsName = namespace === 'node' ? layout.nodeNetns(name) : layout.podNetns(namespace, name);
+  const isNode = namespace === 'node';
+  const netnsName = isNode ? layout.nodeNetns(name) : layout.podNetns(namespace, name);
   if (!listNetns().includes(netnsName)) throw new NotFoundError(`${pod} does not run in this lab`);
   using netns = NetNs.open(netnsName);
   const [program = '', ...args] = command;
-  const child = netns.spawn(program, args, { stdio: 'inherit' });
+  const { nodeOfPod } = await import('../lab-view.ts');
+  const { onNode } = await import('../../lab/node-cgroup.ts');
+  const node = isNode ? name : await nodeOfPod(layout, namespace, name);
+  const start = () => netns.spawn(program, args, { stdio: 'inherit' });
+  const child = node === null ? start() : onNode(layout, node, start);
   const code = await new Promise<number>((resolve, reject) => {
     child.once('error', (error) => reject(new NotFoundError(`cannot run ${program}: ${error.message}`)));
     child.once('exit', (exit, signal) => resolve(exit ?? (signal ? 128 : 1)));
   });
   if (code !== 0) throw new Told(code);
+}
+
+/** eBPF leads sockets to backends by the control group of their process. */
+async function wantCgroups({ dataplane }: LabSpec): Promise<void> {
+  const { hasCgroups } = await import('../../kernel/cgroup.ts');
+  const { UnsupportedError } = await import('../../lib/errors.ts');
+  if (dataplane === 'ebpf' && !hasCgroups())
+    throw new UnsupportedError('a lab with data plane ebpf wants cgroup v2, found it mounted nowhere');
 }
 
 /** Said before anything is made: the agents would say it too, each in its log. */
