@@ -75,10 +75,12 @@ ALWAYS_INLINE struct link *link_of(__u32 ifindex)
 		return TCX_DROP;                           \
 	} while (0)
 
-/* Has nobody a say, and nothing to be translated: then it is the stack's. */
-ALWAYS_INLINE int is_none_of_ours(const struct packet *packet)
+/* Nobody has a say, about the answers neither, and nothing is translated: then it is the stack's. */
+ALWAYS_INLINE int is_none_of_ours(const struct packet *packet, const struct link *in, const struct link *out)
 {
-	return packet->stage_count == 0 && !packet->flow_flags;
+	if (packet->stage_count || packet->flow_flags || in->endpoint)
+		return 0;
+	return !out || !out->endpoint;
 }
 
 SEC("tc")
@@ -331,7 +333,8 @@ int route(struct __sk_buff *skb)
 	}
 	if (packet->hook == HOOK_TO_NETWORK && packet->way.forward == FORWARD_NEIGH && packet->way.out_ifindex == skb->ifindex)
 		packet->way.forward = FORWARD_STACK;
-	if (packet->hook != HOOK_FROM_WORKLOAD && packet->hook != HOOK_TO_WORKLOAD && !found.workload && is_none_of_ours(packet))
+	if (packet->hook != HOOK_FROM_WORKLOAD && packet->hook != HOOK_TO_WORKLOAD && !found.workload &&
+	    is_none_of_ours(packet, in, out))
 		return TCX_NEXT;
 	if (is_multicast(&packet->now.dst, packet->family))
 		packet->flags |= PACKET_NO_FLOW;
