@@ -20,6 +20,7 @@ import { register as convert } from './commands/convert.ts';
 import { register as create } from './commands/create.ts';
 import { register as remove } from './commands/delete.ts';
 import { register as diff } from './commands/diff.ts';
+import { register as doctor } from './commands/doctor.ts';
 import { register as explain } from './commands/explain.ts';
 import { register as get } from './commands/get.ts';
 import { register as lab } from './commands/lab.ts';
@@ -53,6 +54,7 @@ const commands: readonly Register[] = [
   policy,
   selector,
   config,
+  doctor,
   agent,
   announced,
 ];

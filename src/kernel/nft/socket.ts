@@ -80,6 +80,11 @@ export class NftSocket implements Disposable {
     return { chains: this.#readChains(table), sets: this.#readSets(table) };
   }
 
+  /** Of all tables of that family, whoever made them. */
+  tableNames(family: TableRef['family']): readonly string[] {
+    return this.#tableNames({ family, name: '' });
+  }
+
   /** Hears of changes to tables of that name that were not made through this socket; `onOverflow` when some were missed. */
   watch(table: string, onChange: () => void, onOverflow: () => void): void {
     this.#events = NetlinkSocket.open(NETLINK_NETFILTER, { groups: [NFNLGRP_NFTABLES] });
