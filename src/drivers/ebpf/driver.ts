@@ -22,6 +22,8 @@ import type {
   ResolvedEndpoint,
   ResolvedHostEndpoint,
 } from '../../contract/dataplane.ts';
+import type { ObservedDataplane } from '../../contract/flow.ts';
+import type { InspectableDataplane, Inspection, InspectionAnswer } from '../../contract/inspect.ts';
 import type { TranslatingDataplane, TranslationConfig, TranslationMessage } from '../../contract/services.ts';
 import { isBpffs, mountBpffs } from '../../kernel/bpf/bpffs.ts';
 import { supportsTcx } from '../../kernel/bpf/link.ts';
@@ -35,10 +37,15 @@ import { parseIfName } from '../../lib/if-name.ts';
 import { type HostClaims, hostClaims, noClaims } from '../linux/host-claims.ts';
 import { NodeNetwork } from '../linux/node-network.ts';
 import { Datapath, type MapSizes } from './datapath.ts';
+import { EndpointBook } from './endpoint-book.ts';
 import { EndpointPolicies, wishesOfHost, wishesOfWorkload } from './endpoint-policies.ts';
+import { type EventNames, FlowEvents } from './events.ts';
 import { Gate } from './gate.ts';
 import { type HookKind, Hooks } from './hooks.ts';
+import { inspect } from './inspect.ts';
+import type { Inspected } from './inspected.ts';
 import { IpSetMaps } from './ip-sets.ts';
+import { LinkNames } from './link-names.ts';
 import { isLinkLocal, linkKey, linkRow } from './links.ts';
 import { keyText, type MapRows, reconciled } from './map-table.ts';
 import { PolicyPrograms } from './policies.ts';
@@ -65,7 +72,9 @@ const sweepEveryPolls = 20;
 const noFrame = new Uint8Array(64);
 const families = [4, 6] as const;
 
-export class EbpfDriver implements DataplaneDriver, TranslatingDataplane {
+export class EbpfDriver
+  implements DataplaneDriver, TranslatingDataplane, InspectableDataplane, ObservedDataplane
+{
   readonly name = 'ebpf';
   readonly #interfacePrefix: string;
   readonly #datapath: Datapath;
@@ -80,6 +89,9 @@ export class EbpfDriver implements DataplaneDriver, TranslatingDataplane {
   readonly #services: Services;
   readonly #settings: Settings;
   readonly #links: MapRows;
+  readonly #linkNames: LinkNames;
+  readonly #book = new EndpointBook();
+  #events: FlowEvents | null = null;
   readonly #endpoints = new Map<KeyPath, ResolvedEndpoint>();
   readonly #hostEndpoints = new Map<KeyPath, ResolvedHostEndpoint>();
   readonly #poll: NodeJS.Timeout;
@@ -96,6 +108,7 @@ export class EbpfDriver implements DataplaneDriver, TranslatingDataplane {
     if (!isBpffs(dirname(options.bpf))) mountBpffs(dirname(options.bpf));
     this.#datapath = Datapath.open(options.bpf, options.mapSizes);
     this.#network = new NodeNetwork((reason) => this.#strangersChange(reason));
+    this.#linkNames = new LinkNames(this.#network.interfaces);
     this.#routeEvents = watchRoutes({
       kinds: ['route'],
       onEvent: () => this.#raiseSoon(),
@@ -134,6 +147,7 @@ export class EbpfDriver implements DataplaneDriver, TranslatingDataplane {
     this.#policies.onMessage(message);
     this.#routes.onMessage(message);
     this.#network.onMessage(message);
+    this.#book.onMessage(message);
     if (message.kind === 'config-update') this.#settings.setConfig(message.config);
     if (message.kind === 'endpoint-update') this.#setEndpoint(message.id, message.endpoint);
     if (message.kind === 'endpoint-remove') this.#setEndpoint(message.id, null);
@@ -159,6 +173,17 @@ export class EbpfDriver implements DataplaneDriver, TranslatingDataplane {
     this.#services.queueResync();
     this.#settings.queueResync();
     this.#links.queueResync();
+  }
+
+  inspect(question: Inspection): Promise<InspectionAnswer> {
+    return inspect(this.#inspected(), question);
+  }
+
+  /** From now on, to that one alone. */
+  onFlows(listener: Parameters<ObservedDataplane['onFlows']>[0]): void {
+    this.#events?.[Symbol.dispose]();
+    const maps = { events: this.#datapath.map('events'), drops: this.#datapath.map('drops') };
+    this.#events = new FlowEvents(maps, { names: this.#names(), onFlows: listener });
   }
 
   onStrangersChange(listener: (reason: string) => void): void {
@@ -194,11 +219,37 @@ export class EbpfDriver implements DataplaneDriver, TranslatingDataplane {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#poll);
+    this.#events?.[Symbol.dispose]();
     this.#routeEvents[Symbol.dispose]();
     this.#network[Symbol.dispose]();
     this.#gate[Symbol.dispose]();
     this.#hooks[Symbol.dispose]();
     this.#datapath[Symbol.dispose]();
+  }
+
+  #names(): EventNames {
+    return {
+      rule: (id) => this.#policies.ruleName(id),
+      endpoint: (id) => this.#book.byName(id),
+      endpointOf: (address) => this.#book.byAddress(address),
+      endpointBehind: (ifIndex) => this.#book.byInterface(this.#linkNames.nameOf(ifIndex) ?? ''),
+      frontend: (id) => this.#services.nameOf(id) ?? null,
+    };
+  }
+
+  #inspected(): Inspected {
+    return {
+      map: (name) => this.#datapath.map(name),
+      names: this.#names(),
+      endpoints: this.#book,
+      linkName: (ifIndex) => this.#linkNames.nameOf(ifIndex),
+      isOpen: (ifName) => this.#hooks.isOpen(parseIfName(ifName)),
+      lookups: () => this.#ipSets.lookups(),
+      policiesOf: (id) =>
+        Object.values(this.#wishes).flatMap((wishes) => wishes.policies(id).map(({ policy }) => policy)),
+      listing: (policy) => this.#policies.listing(policy),
+      events: () => this.#events?.counts() ?? { told: 0, lost: 0 },
+    };
   }
 
   #hookPrograms() {

@@ -51,6 +51,8 @@ export class FlowEvents implements Disposable {
   #flows: FlowRecord[] = [];
   #skipped = 0;
   #wallMs = 0;
+  #told = 0;
+  #lost = 0;
 
   constructor(maps: { readonly events: BpfMap; readonly drops: BpfMap }, options: FlowEventOptions) {
     this.#options = { mostPerReading: 500, ...options };
@@ -70,7 +72,14 @@ export class FlowEvents implements Disposable {
     const flows = this.#flows;
     this.#flows = [];
     this.#skipped = 0;
+    this.#told += flows.length;
+    this.#lost += lost;
     if (flows.length > 0 || lost > 0) this.#options.onFlows(flows, lost);
+  }
+
+  /** Since it began. */
+  counts(): { readonly told: number; readonly lost: number } {
+    return { told: this.#told, lost: this.#lost };
   }
 
   [Symbol.dispose](): void {
