@@ -160,7 +160,7 @@ function check(
   const comment = policies.ruleName(ran.packet.getBigUint64(packetAt.rules, true))?.comment;
   const about = JSON.stringify({ packet, want, retval: ran.retval, comment, key });
   assert.equal(ran.retval, want.outcome === 'deny' ? verdicts.denied : verdicts.allowed, about);
-  assert.ok(isRightRule(state, want, comment, packet), about);
+  assert.ok(isRightRule(state, want, comment, packet, key), about);
   counts.packets++;
   counts[want.outcome]++;
 }

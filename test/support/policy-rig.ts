@@ -256,13 +256,23 @@ export function isRightRule(
   want: Judged,
   comment: string | undefined,
   packet: Packet,
+  { point, direction: at }: PolicyKey,
 ): boolean {
   if (comment === want.comment) return true;
   const [, title = '', direction, index] = /^(.*) (ingress|egress) rule (\d+)$/.exec(comment ?? '') ?? [];
   if (want.outcome !== 'allow' || (direction !== 'ingress' && direction !== 'egress')) return false;
   const rules = [...state.policies].find(([id]) => id === title)?.[1] ?? state.profiles.get(title.slice(8));
   const rule = rules?.[direction][Number(index)];
-  return rule?.action === 'allow' && ruleMatches(state, rule, packet);
+  const { dst, dstPort, dstBeforeNat = dst, dstPortBeforeNat = dstPort } = packet;
+  const isEarly = at === 'ingress' && (point === 'untracked' || point === 'pre-dnat');
+  const seen = {
+    ...packet,
+    ...(isEarly && {
+      dst: dstBeforeNat,
+      ...(dstPortBeforeNat !== undefined && { dstPort: dstPortBeforeNat }),
+    }),
+  };
+  return rule?.action === 'allow' && ruleMatches(state, rule, seen);
 }
 
 const fds = { packet: 3, programs: 4, sets: 5, nets: 6 } as const;
@@ -292,6 +302,7 @@ export class PolicyRig {
       ...key,
       ...this.book.chainsOf(key),
       hasNets: (lookup) => this.ipSets.hasNets(lookup),
+      isLarge: (set) => this.ipSets.isLarge(set),
       limits,
     });
     for (const lookup of compiled.lookups.values()) this.ipSets.use(lookup);

@@ -93,7 +93,7 @@ function checkPacket(
   const about = JSON.stringify({ packet, want, run, comment, key });
   assert.equal(wentOn || run.slot === programIndex.drop, true, about);
   assert.equal(wentOn, want.outcome !== 'deny', about);
-  assert.ok(isRightRule(rig.state, want, comment, packet), about);
+  assert.ok(isRightRule(rig.state, want, comment, packet, key), about);
   assert.equal(view.getUint32(packetAt.next, true), wentOn ? 1 : 0, about);
   checkFlags(key, want.outcome, view.getUint32(packetAt.flags, true), about);
   const logCount = view.getUint32(packetAt.logCount, true);

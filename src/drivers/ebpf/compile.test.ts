@@ -116,6 +116,21 @@ test('a run crosses policies, and holds nets beside sets; pass and log keep thei
   assert.deepEqual(rows('10.0.0.4').slice(0, 2), ['p4 ingress rule 0', 0]);
 });
 
+test('a set of thousands of members is in no run: all programs share its rows', () => {
+  const large = Array.from({ length: 4096 }, (_, i) => `10.64.${i >> 8}.${i & 255}/32`);
+  const rules = [0, 1, 2, 3, 4].map((i) => resolvedRule('allow', { src: { sets: [setId(i)] } }));
+  const made = rigOf([rules], [['10.0.0.0/32'], ['10.0.0.1/32'], large, ['10.0.0.3/32'], ['10.0.0.4/32']]);
+  const { run, compiled } = runner(made);
+  assert.deepEqual([...compiled.lookups.values()].map(({ sources }) => sources.length).sort(), [1, 2, 2]);
+  for (const [src, i] of [
+    ['10.0.0.1', 1],
+    ['10.64.3.3', 2],
+    ['10.0.0.4', 4],
+  ] as const) {
+    assert.equal(run(packet(src, 80)).rule, `GlobalNetworkPolicy/p0 ingress rule ${i}`);
+  }
+});
+
 test('more than four rules may log: the last four are told', () => {
   const rules = Array.from({ length: 6 }, () => resolvedRule('log'));
   const { run } = runner(rigOf([rules]));
@@ -226,6 +241,7 @@ test('what no packet can be asked is refused by name', () => {
     direction: 'ingress',
     chains: [],
     hasNets: () => false,
+    isLarge: () => false,
   } as const;
   assert.throws(() => compilePolicy({ ...source, steps }), /got match interface/);
   assert.throws(

@@ -15,6 +15,7 @@ import type { Direction } from '../../contract/dataplane.ts';
 import type { Assembler } from '../../kernel/bpf/asm.ts';
 import type { ListedInstruction } from '../../kernel/bpf/instruction.ts';
 import type { Family } from '../../lib/address.ts';
+import type { IpSetId } from '../../lib/brand.ts';
 import type { Chain, Step } from '../../rules/chain.ts';
 import { lookupsOf, type PartOptions, writePart } from './compile-blocks.ts';
 import { ChainCompiler } from './compile-chains.ts';
@@ -38,6 +39,8 @@ export interface PolicySource {
   readonly chains: Iterable<Chain>;
   /** Whether any source of the lookup holds a network of its family. @throws {InvalidError} for a set that was not sent. */
   readonly hasNets: (lookup: Lookup) => boolean;
+  /** Sets of which there should be no second copy. */
+  readonly isLarge: (set: IpSetId) => boolean;
   readonly limits?: PartLimits;
 }
 
@@ -79,7 +82,7 @@ export function compilePolicy(source: PolicySource): CompiledPolicy {
   const end = chains.end(isHost ? 'undecided' : 'deny', `nothing decided ${direction}`);
   const policy = new ChainCompiler(chains, source.chains).compile(source.steps, end);
   const graph = new PolicyGraph();
-  const joined = joinRuns(policy, graph, family);
+  const joined = joinRuns(policy, graph, family, source.isLarge);
   const root = asksFlags(source)
     ? graph.testFlag(acceptedFlag(direction), graph.end('undecided', null), joined)
     : joined;

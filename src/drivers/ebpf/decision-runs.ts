@@ -5,6 +5,7 @@
  * them does with the answer. The rule that decides is still known, and so is its counter.
  */
 import type { Family } from '../../lib/address.ts';
+import type { IpSetId } from '../../lib/brand.ts';
 import type { Match, Side } from '../../rules/chain.ts';
 import { manyNets } from './compile-matches.ts';
 import { type LookupSource, lookupOf } from './lookup.ts';
@@ -25,10 +26,20 @@ interface Run {
   readonly others: readonly Match[];
 }
 
-/** The same graph in `into`, with its runs joined. */
-export function joinRuns(root: Node, into: PolicyGraph, family: Family): Node {
+/**
+ * The same graph in `into`, with its runs joined.
+ *
+ * @param isLarge - sets that stay out of runs: each run has rows of its own for all members of its sources, and one list of
+ *   a hundred thousand addresses to be denied may be in the policies of every endpoint.
+ */
+export function joinRuns(
+  root: Node,
+  into: PolicyGraph,
+  family: Family,
+  isLarge: (set: IpSetId) => boolean,
+): Node {
   const nodes = inOrder(root);
-  const runs = runsIn(nodes);
+  const runs = runsIn(nodes, isLarge);
   const copies = new Map<Node, Node>();
   const copyOf = (node: Node): Node => {
     const copy = copies.get(node);
@@ -44,13 +55,13 @@ export function joinRuns(root: Node, into: PolicyGraph, family: Family): Node {
 }
 
 /** Each run at its first test; its others stand inside, where nobody else leads to. */
-function runsIn(nodes: readonly Node[]): Map<Node, Run | 'inside'> {
+function runsIn(nodes: readonly Node[], isLarge: (set: IpSetId) => boolean): Map<Node, Run | 'inside'> {
   const leading = new Map<Node, number>();
   for (const node of nodes)
     for (const next of successorsOf(node)) leading.set(next, (leading.get(next) ?? 0) + 1);
   const runs = new Map<Node, Run | 'inside'>();
   for (const node of nodes) {
-    const run = node.kind === 'test' && !runs.has(node) ? longestRun(node, leading) : null;
+    const run = node.kind === 'test' && !runs.has(node) ? longestRun(node, leading, isLarge) : null;
     if (!run) continue;
     for (const test of run.tests) runs.set(test, 'inside');
     runs.set(node, run);
@@ -58,18 +69,30 @@ function runsIn(nodes: readonly Node[]): Map<Node, Run | 'inside'> {
   return runs;
 }
 
-function longestRun(first: Test, leading: ReadonlyMap<Node, number>): Run | null {
-  const runs = shapesOf(first).map((shape) => runOf(first, shape, leading));
+function longestRun(
+  first: Test,
+  leading: ReadonlyMap<Node, number>,
+  isLarge: (set: IpSetId) => boolean,
+): Run | null {
+  const mayJoin = ({ source }: Shape) => !('set' in source && isLarge(source.set));
+  const runs = shapesOf(first)
+    .filter(mayJoin)
+    .map((shape) => runOf(first, shape, leading, mayJoin));
   const [best] = runs.filter(pays).sort((a, b) => b.tests.length - a.tests.length);
   return best ?? null;
 }
 
-function runOf(first: Test, shape: Shape, leading: ReadonlyMap<Node, number>): Run {
+function runOf(
+  first: Test,
+  shape: Shape,
+  leading: ReadonlyMap<Node, number>,
+  mayJoin: (shape: Shape) => boolean,
+): Run {
   const tests = [first];
   const sources = [shape.source];
   for (let next = first.no; next.kind === 'test' && leading.get(next) === 1; next = next.no) {
     const same = shapesOf(next).find(({ text }) => text === shape.text);
-    if (!same) break;
+    if (!same || !mayJoin(same)) break;
     tests.push(next);
     sources.push(same.source);
   }

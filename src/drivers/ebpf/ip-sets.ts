@@ -53,6 +53,9 @@ type Table = (typeof tables)[number];
 /** A full map refuses each new row by itself: no more than this are tried in vain. */
 const chunk = 4096;
 
+/** From so many members on a set is asked by itself, so that all programs share its rows. */
+const largeSet = 4096;
+
 export class IpSetMaps {
   readonly #sets = new Map<IpSetId, HeldSet>();
   readonly #lookups = new Map<bigint, HeldLookup>();
@@ -73,7 +76,7 @@ export class IpSetMaps {
     else if (message.kind === 'ipset-remove') this.#forget(message.id);
   }
 
-  /** Called with each set that won its first network of a family or lost the last: programs ask `nets` or do not. */
+  /** Called with each set of which `hasNets` or `isLarge` says something else now: its programs are wrong. */
   onReshaped(listener: (set: IpSetId) => void): void {
     this.#listeners.push(listener);
   }
@@ -103,6 +106,11 @@ export class IpSetMaps {
       const found = set ? `one of type ${set.type}` : 'none: it was not sent';
       throw new InvalidError(`cannot look up IP set ${source.set}: got ${found}, want one of type ${wanted}`);
     });
+  }
+
+  /** So many members that no lookup should hold them a second time. */
+  isLarge(id: IpSetId): boolean {
+    return (this.#sets.get(id)?.members.size ?? 0) >= largeSet;
   }
 
   /** Trust nothing read so far. */
@@ -154,14 +162,14 @@ export class IpSetMaps {
   #change(id: IpSetId, add: readonly string[], remove: readonly string[]): void {
     const set = this.#sets.get(id);
     if (!set) throw new TypeError(`delta of unknown IP set ${id}`);
-    const hadNets = [set.nets[4] > 0, set.nets[6] > 0];
+    const before = formOf(set);
     for (const member of remove) if (set.members.delete(member)) this.#changeMember(id, set, member, false);
     for (const member of add) {
       if (set.members.has(member)) continue;
       set.members.add(member);
       this.#changeMember(id, set, member, true);
     }
-    if (hadNets[0] === set.nets[4] > 0 && hadNets[1] === set.nets[6] > 0) return;
+    if (formOf(set) === before) return;
     for (const listener of this.#listeners) listener(id);
   }
 
@@ -283,6 +291,11 @@ export class IpSetMaps {
     const rest = others.length === 0 ? '' : ` and ${others.length} more, in order`;
     return `IP set ${first}${rest}, IPv${family}`;
   }
+}
+
+/** What of a set is written into programs. */
+function formOf({ nets, members }: HeldSet): string {
+  return `${nets[4] > 0} ${nets[6] > 0} ${members.size >= largeSet}`;
 }
 
 function latin1(key: Uint8Array): string {

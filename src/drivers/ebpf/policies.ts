@@ -207,6 +207,7 @@ export class PolicyPrograms {
       ...key,
       ...this.#book.chainsOf(key),
       hasNets: (lookup) => this.#ipSets.hasNets(lookup),
+      isLarge: (set) => this.#ipSets.isLarge(set),
       ...(this.#limits && { limits: this.#limits }),
     });
   }
