@@ -36,7 +36,9 @@ import type { Address, IfName, KeyPath } from '../../lib/brand.ts';
 import { parseIfName } from '../../lib/if-name.ts';
 import { type HostClaims, hostClaims, noClaims } from '../linux/host-claims.ts';
 import { NodeNetwork } from '../linux/node-network.ts';
+import { ConnectHooks } from './connect.ts';
 import { Datapath, type MapSizes } from './datapath.ts';
+import { EarlyDrops } from './early-drops.ts';
 import { EndpointBook } from './endpoint-book.ts';
 import { EndpointPolicies, wishesOfHost, wishesOfWorkload } from './endpoint-policies.ts';
 import { type EventNames, FlowEvents } from './events.ts';
@@ -58,6 +60,8 @@ export interface EbpfOptions {
   readonly interfacePrefix: string;
   /** Folder on a BPF file system, of this network namespace alone. */
   readonly bpf: string;
+  /** Folder in a cgroup2: sockets below it are led to backends when they connect. Absent: none are. */
+  readonly cgroup?: string;
   /** In place of what bpf/maps.h says. */
   readonly mapSizes?: MapSizes;
 }
@@ -82,6 +86,8 @@ export class EbpfDriver
   readonly #routeEvents: Disposable;
   readonly #hooks: Hooks;
   readonly #gate: Gate;
+  readonly #earlyDrops: EarlyDrops;
+  readonly #connect: ConnectHooks | null;
   readonly #ipSets = new IpSetMaps();
   readonly #policies: PolicyPrograms;
   readonly #wishes: { readonly workloads: EndpointPolicies; readonly hosts: EndpointPolicies };
@@ -125,6 +131,22 @@ export class EbpfDriver
       workloads: new EndpointPolicies(this.#policies),
       hosts: new EndpointPolicies(this.#policies),
     };
+    this.#earlyDrops = new EarlyDrops(
+      {
+        packet: map('packet'),
+        sets: map('sets'),
+        nets: map('nets'),
+        untracked: map('untracked'),
+        untracked_by_link: map('untracked_by_link'),
+      },
+      this.#ipSets,
+      this.#datapath.program('untracked', 'xdp_untracked'),
+      options.bpf,
+    );
+    this.#connect =
+      options.cgroup === undefined
+        ? null
+        : new ConnectHooks(options.bpf, options.cgroup, (name) => this.#datapath.program('balancer', name));
     this.#routes = new Routes(map('routes'));
     this.#services = new Services({
       frontends: map('frontends'),
@@ -145,6 +167,7 @@ export class EbpfDriver
   onMessage(message: DataplaneMessage): void {
     this.#ipSets.onMessage(message);
     this.#policies.onMessage(message);
+    this.#earlyDrops.onMessage(message);
     this.#routes.onMessage(message);
     this.#network.onMessage(message);
     this.#book.onMessage(message);
@@ -169,6 +192,7 @@ export class EbpfDriver
     this.#gate.queueResync();
     this.#ipSets.queueResync();
     this.#policies.queueResync();
+    this.#earlyDrops.queueResync();
     this.#routes.queueResync();
     this.#services.queueResync();
     this.#settings.queueResync();
@@ -201,9 +225,11 @@ export class EbpfDriver
     const routes = this.#network.apply();
     const gate = { changed: this.#gate.apply(), failed: [] };
     const opening = this.#hooks.makeAll(hooks);
+    const early = this.#earlyDrops.apply(this.#claimed());
+    const connect = this.#applyConnect();
     const released = { changed: this.#policies.release(), failed: [] };
     this.#inForce = true;
-    const parts = [policies, closing, ...rows, routes, gate, opening, released];
+    const parts = [policies, closing, ...rows, routes, gate, opening, early, connect, released];
     if (this.#services.takeLostBackend()) this.sweep();
     return {
       changed: parts.reduce((sum, part) => sum + part.changed, 0),
@@ -270,6 +296,7 @@ export class EbpfDriver
     if (endpoint) this.#hostEndpoints.set(id, endpoint);
     else this.#hostEndpoints.delete(id);
     this.#wishes.hosts.set(id, endpoint ? wishesOfHost(endpoint) : null);
+    this.#earlyDrops.setHostEndpoint(id, endpoint);
   }
 
   #wantedHooks(refused: ReadonlyMap<KeyPath, string>): ReadonlyMap<string, HookKind> {
@@ -339,6 +366,24 @@ export class EbpfDriver
     for (const key of gone) this.#links.deleteDesired(key);
   }
 
+  *#claimed(): Generator<{ name: string; ifIndex: number; endpoint: KeyPath }> {
+    const claims = this.#claims(this.#network.interfaces.addresses());
+    for (const link of this.#network.interfaces.links()) {
+      if (this.#isWorkloads(link) || !this.#isNetworks(link)) continue;
+      const endpoint = claims.byInterface.get(parseIfName(link.name)) ?? claims.others;
+      if (endpoint !== null) yield { name: link.name, ifIndex: link.index, endpoint };
+    }
+  }
+
+  #applyConnect(): Part {
+    try {
+      return { changed: this.#connect?.apply(this.#translation.connectTime) ?? 0, failed: [] };
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      return { changed: 0, failed: [{ table: 'eBPF connect-time balancing', key: 'cgroup', message }] };
+    }
+  }
+
   #claims(addresses: ReadonlyMap<IfName, readonly Address[]>): HostClaims {
     if (this.#hostEndpoints.size === 0) return noClaims;
     return hostClaims(this.#hostEndpoints, addresses, this.#interfacePrefix);
@@ -367,7 +412,7 @@ export class EbpfDriver
       enableForwarding();
       this.#hooks.hardenAgain();
     }
-    const changed = this.#hooks.changed();
+    const changed = this.#hooks.changed() ?? this.#connect?.changed(this.#translation.connectTime) ?? null;
     if (changed === null) return;
     this.#hooks.forget();
     this.#listener(`the programs of ${changed} were changed by someone else`);

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Balancing at connect time: the programs of bpf/balancer.c at the cgroup of this node's processes and workloads.
+ *
+ * Invariants: pinned, so that sockets are led while no agent lives; taken off when nobody wants them any more.
+ */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TranslationConfig } from '../../contract/services.ts';
+import { createCgroupLink, linkInfo, openPin, pinLink, updateLink } from '../../kernel/bpf/link.ts';
+import { programIdOf } from '../../kernel/bpf/load.ts';
+import type { CgroupHook } from '../../kernel/bpf/program-types.ts';
+import type { Fd } from '../../kernel/sys/fd.ts';
+
+const hooks: readonly CgroupHook[] = ['connect4', 'connect6', 'getpeername4', 'getpeername6'];
+/** UDP sockets that are not connected ask with each datagram. */
+const datagramHooks: readonly CgroupHook[] = ['sendmsg4', 'sendmsg6', 'recvmsg4', 'recvmsg6'];
+
+export class ConnectHooks {
+  readonly #directory: string;
+  readonly #cgroup: string;
+  readonly #program: (name: string) => Fd;
+
+  /** @param directory - on a bpffs, for the pins. @param cgroup - folder in a cgroup2. */
+  constructor(directory: string, cgroup: string, program: (name: string) => Fd) {
+    this.#directory = directory;
+    this.#cgroup = cgroup;
+    this.#program = program;
+  }
+
+  /** @returns how many hooks it had to change. @throws {KernelError} ENOENT, EBADF when the folder is no cgroup2's */
+  apply(mode: TranslationConfig['connectTime']): number {
+    const wanted = mode === 'off' ? [] : mode === 'tcp' ? hooks : [...hooks, ...datagramHooks];
+    const others = [...hooks, ...datagramHooks].filter((hook) => !wanted.includes(hook));
+    const put = wanted.filter((hook) => this.#put(hook));
+    const taken = others.filter((hook) => this.#take(hook));
+    return put.length + taken.length;
+  }
+
+  /** A hook at which another program runs than ours; null when all are as they should be. */
+  changed(mode: TranslationConfig['connectTime']): string | null {
+    const wanted = mode === 'off' ? [] : mode === 'tcp' ? hooks : [...hooks, ...datagramHooks];
+    return wanted.find((hook) => this.#running(hook) !== programIdOf(this.#program(hook))) ?? null;
+  }
+
+  #put(hook: CgroupHook): boolean {
+    const program = this.#program(hook);
+    const running = this.#running(hook);
+    if (running === programIdOf(program)) return false;
+    if (running !== null) {
+      using link = openPin(this.#pin(hook));
+      if (link) updateLink(link, program);
+      if (link) return true;
+    }
+    this.#take(hook);
+    using link = createCgroupLink(program, this.#cgroup, hook);
+    pinLink(link, this.#pin(hook));
+    return true;
+  }
+
+  #take(hook: CgroupHook): boolean {
+    using link = openPin(this.#pin(hook));
+    if (link) rmSync(this.#pin(hook));
+    return link !== null;
+  }
+
+  /** Null when nothing of ours is attached. */
+  #running(hook: CgroupHook): number | null {
+    using link = openPin(this.#pin(hook));
+    if (!link) return null;
+    const { cgroup, programId } = linkInfo(link);
+    return cgroup !== null && cgroup.id !== 0n ? programId : null;
+  }
+
+  #pin(hook: CgroupHook): string {
+    return join(this.#directory, `at_${hook}`);
+  }
+}
