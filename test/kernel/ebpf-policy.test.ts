@@ -374,3 +374,101 @@ rootTest('stages follow each other; a stage without program refuses', (rig) => {
   assert.equal(ran.packet.getUint32(packetAt.next, true), 3);
   assert.equal(kernel.run(packetOf(packet, [index, 500])).retval, 2);
 });
+
+const port = (number: number) => ({ ports: [{ first: number, last: number }] });
+const thousand = Array.from({ length: 1000 }, (_, i) => i);
+const manySets = thousand.map(
+  (i): DataplaneMessage => ({
+    kind: 'ipset-update',
+    id: `s:${i}` as IpSetId,
+    set: netSet(`10.0.${i >> 8}.${i & 255}/32`),
+  }),
+);
+
+/** Loaded, and the rule that each packet meets. */
+function rulesMet(
+  rig: Rig,
+  messages: readonly DataplaneMessage[],
+  ids: readonly string[],
+  packets: readonly Packet[],
+) {
+  const kernel = new Kernel(rig);
+  const { policies } = programs(kernel, messages);
+  const list = { tiers: [resolvedTier('default', 'deny', ids)], profiles: [] };
+  const wanted = policies.want({ ...key, list });
+  policies.sync();
+  return packets.map((each) => {
+    const ran = kernel.run(packetOf(each, [indexOf(wanted), programIndex.admit]));
+    return policies.ruleName(ran.packet.getBigUint64(packetAt.rules, true))?.comment.replace(/^.*\//, '');
+  });
+}
+
+rootTest('a thousand policies on one endpoint, each with a port, a set and a net of its own', (rig) => {
+  const ids = thousand.map((i) => `GlobalNetworkPolicy/p${i}`);
+  const messages = thousand.map((i): DataplaneMessage => {
+    const rules = [
+      resolvedRule('allow', { protocol: 6, src: { sets: [`s:${i}`] }, dst: port(2000 + (i % 50)) }),
+      resolvedRule('deny', { src: { nets: [`192.0.${i >> 8}.${i & 255}/32`] } }),
+      resolvedRule('allow', { protocol: 17, dst: { sets: [`s:${i}`] } }),
+    ];
+    return { kind: 'policy-update', id: ids[i] as KeyPath, policy: resolvedPolicy('default', rules) };
+  });
+  const met = rulesMet(rig, [...manySets, ...messages], ids, [
+    { ...packet, src: '10.0.3.231' as Packet['src'], dstPort: 2049 },
+    { ...packet, src: '192.0.3.9' as Packet['src'] },
+    { ...packet, protocol: 17, dst: '10.0.1.244' as Packet['dst'] },
+    packet,
+  ]);
+  assert.deepEqual(met, [
+    'p999 ingress rule 0',
+    'p777 ingress rule 1',
+    'p500 ingress rule 2',
+    'end of tier default ingress',
+  ]);
+});
+
+rootTest('five thousand rules on one endpoint that have to be asked one by one', (rig) => {
+  const rules = Array.from({ length: 5000 }, (_, i) =>
+    resolvedRule(i % 2 ? 'allow' : 'deny', {
+      protocol: 6,
+      src: { nets: [`10.${i >> 8}.${i & 255}.0/24`], ports: [{ first: i + 1, last: i + 1 }] },
+    }),
+  );
+  const policy = resolvedPolicy('default', rules);
+  const met = rulesMet(
+    rig,
+    [{ kind: 'policy-update', id, policy }],
+    [id],
+    [0, 2500, 4999].map((i) => ({
+      ...packet,
+      src: `10.${i >> 8}.${i & 255}.7` as Packet['src'],
+      srcPort: i + 1,
+    })),
+  );
+  assert.deepEqual(
+    met,
+    [0, 2500, 4999].map((i) => `p ingress rule ${i}`),
+  );
+});
+
+rootTest('the same policies load for XDP, into an array of their own', (rig) => {
+  const kernel = new Kernel(rig);
+  const array = {
+    name: 'xdp',
+    type: 'PROG_ARRAY',
+    keySize: 4,
+    valueSize: 4,
+    maxEntries: 64,
+    flags: 0,
+  } as const;
+  const maps = { ...kernel.maps, programs: rig.use(BpfMap.create(array)) };
+  const ipSets = new IpSetMaps();
+  const policies = new PolicyPrograms(maps, ipSets, { hook: 'xdp' });
+  for (const message of [setOf('10.0.0.1/32'), policyFor('deny')]) {
+    ipSets.onMessage(message);
+    policies.onMessage(message);
+  }
+  const wanted = policies.want({ ...key, point: 'untracked' });
+  policies.sync();
+  assert.notEqual(maps.programs.programId(indexOf(wanted)), null);
+});
