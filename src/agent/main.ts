@@ -18,6 +18,7 @@ import { ApplyLoop } from '../reconcile/apply-loop.ts';
 import { Batcher } from './batcher.ts';
 import type { AgentConfig } from './config.ts';
 import { openLog } from './log.ts';
+import { Looking } from './looking.ts';
 import { NodeServices } from './node-services.ts';
 import { RemoteDriver } from './remote-driver.ts';
 import { AgentStatus, serveStatus } from './status.ts';
@@ -36,7 +37,7 @@ export async function runAgent(config: AgentConfig): Promise<void> {
   const batches = new Batcher(graph, (message) => applying.onMessage(message), services, services.flow);
   const syncer = new StoreSyncer(store, status.ofSyncer());
 
-  await using server = await serveStatus(config, status);
+  await using server = await serveStatus(config, status, new Looking(config.node, driver, log));
   log.info({ node: config.node, datastore: config.datastore, status: server.path }, 'agent started');
   await Promise.all([syncer.run(batches, stop), applying.run(stop)]);
   log.info('agent stops; the kernel keeps what it has');

@@ -6,8 +6,17 @@
 import { Worker } from 'node:worker_threads';
 import type { DataplaneName } from '../contract/config.ts';
 import type { ApplyReport, DataplaneDriver, DataplaneMessage } from '../contract/dataplane.ts';
+import type { FlowRecord, ObservedDataplane } from '../contract/flow.ts';
+import type { InspectableDataplane, Inspection, InspectionAnswer } from '../contract/inspect.ts';
 import type { TranslatingDataplane, TranslationMessage } from '../contract/services.ts';
-import { UnavailableError } from '../lib/errors.ts';
+import {
+  type AppError,
+  type ErrorCode,
+  InvalidError,
+  NotFoundError,
+  UnavailableError,
+  UnsupportedError,
+} from '../lib/errors.ts';
 import type { AgentConfig } from './config.ts';
 import type { Log } from './log.ts';
 
@@ -20,19 +29,33 @@ export type ToWorker =
   | { readonly kind: 'resync'; readonly reason: string }
   | { readonly kind: 'probe'; readonly call: number }
   | { readonly kind: 'apply'; readonly call: number }
+  | { readonly kind: 'inspect'; readonly call: number; readonly question: Inspection }
   | { readonly kind: 'close' };
 
+type Answer = ApplyReport | readonly string[] | InspectionAnswer;
+
 export type FromWorker =
-  | { readonly kind: 'answer'; readonly call: number; readonly value: ApplyReport | readonly string[] }
-  | { readonly kind: 'failure'; readonly call: number; readonly message: string }
-  | { readonly kind: 'strangers-change'; readonly reason: string };
+  | { readonly kind: 'answer'; readonly call: number; readonly value: Answer }
+  | {
+      readonly kind: 'failure';
+      readonly call: number;
+      readonly message: string;
+      /** Null: of no error that callers tell apart. */
+      readonly code: ErrorCode | null;
+    }
+  | { readonly kind: 'strangers-change'; readonly reason: string }
+  | { readonly kind: 'flows'; readonly flows: readonly FlowRecord[]; readonly lost: number };
+
+type FlowListener = Parameters<ObservedDataplane['onFlows']>[0];
 
 interface Call {
-  resolve(value: ApplyReport | readonly string[]): void;
+  resolve(value: Answer): void;
   reject(error: Error): void;
 }
 
-export class RemoteDriver implements DataplaneDriver, TranslatingDataplane {
+export class RemoteDriver
+  implements DataplaneDriver, TranslatingDataplane, InspectableDataplane, ObservedDataplane
+{
   readonly name: DataplaneName;
   readonly #worker: Worker;
   readonly #calls = new Map<number, Call>();
@@ -40,6 +63,7 @@ export class RemoteDriver implements DataplaneDriver, TranslatingDataplane {
   #translations: TranslationMessage[] = [];
   #lastCall = 0;
   #listener: (reason: string) => void = () => {};
+  #flowListener: FlowListener = () => {};
   #failed: Error | null = null;
 
   constructor(config: AgentConfig, log: Log) {
@@ -56,7 +80,7 @@ export class RemoteDriver implements DataplaneDriver, TranslatingDataplane {
   }
 
   probe(): Promise<readonly string[]> {
-    return this.#call('probe') as Promise<readonly string[]>;
+    return this.#call((call) => ({ kind: 'probe', call })) as Promise<readonly string[]>;
   }
 
   onMessage(message: DataplaneMessage): void {
@@ -68,7 +92,17 @@ export class RemoteDriver implements DataplaneDriver, TranslatingDataplane {
   }
 
   apply(): Promise<ApplyReport> {
-    return this.#call('apply') as Promise<ApplyReport>;
+    return this.#call((call) => ({ kind: 'apply', call })) as Promise<ApplyReport>;
+  }
+
+  /** @throws {UnsupportedError} when the data plane has nothing to look into. {NotFoundError} {InvalidError} */
+  inspect(question: Inspection): Promise<InspectionAnswer> {
+    return this.#call((call) => ({ kind: 'inspect', call, question })) as Promise<InspectionAnswer>;
+  }
+
+  /** A data plane that tells of no flows never calls. */
+  onFlows(listener: FlowListener): void {
+    this.#flowListener = listener;
   }
 
   queueResync(reason: string): void {
@@ -87,11 +121,11 @@ export class RemoteDriver implements DataplaneDriver, TranslatingDataplane {
   }
 
   /** Everything heard so far goes before the call, in one piece. */
-  #call(kind: 'probe' | 'apply'): Promise<ApplyReport | readonly string[]> {
+  #call(message: (call: number) => ToWorker): Promise<Answer> {
     if (this.#failed) return Promise.reject(this.#failed);
     this.#postMessages();
     const call = ++this.#lastCall;
-    this.#post({ kind, call });
+    this.#post(message(call));
     return new Promise((resolve, reject) => this.#calls.set(call, { resolve, reject }));
   }
 
@@ -108,10 +142,11 @@ export class RemoteDriver implements DataplaneDriver, TranslatingDataplane {
 
   #hear(message: FromWorker): void {
     if (message.kind === 'strangers-change') return this.#listener(message.reason);
+    if (message.kind === 'flows') return this.#flowListener(message.flows, message.lost);
     const call = this.#calls.get(message.call);
     this.#calls.delete(message.call);
     if (message.kind === 'answer') call?.resolve(message.value);
-    else call?.reject(new UnavailableError(message.message));
+    else call?.reject(errorOf(message.code, message.message));
   }
 
   #fail(error: unknown): void {
@@ -119,4 +154,12 @@ export class RemoteDriver implements DataplaneDriver, TranslatingDataplane {
     for (const call of this.#calls.values()) call.reject(this.#failed);
     this.#calls.clear();
   }
+}
+
+/** Errors lose their class on the way between threads. */
+function errorOf(code: ErrorCode | null, message: string): AppError {
+  if (code === 'NOT_FOUND') return new NotFoundError(message);
+  if (code === 'INVALID') return new InvalidError(message);
+  if (code === 'UNSUPPORTED') return new UnsupportedError(message);
+  return new UnavailableError(message);
 }

@@ -6,6 +6,7 @@
  *     GET /liveness   204 while the event loop turns
  *     GET /status     the whole as JSON, StatusReport
  *     GET /enforced?revision=N&timeoutMs=M   204 once the store's revision N is in force on this node; else 503
+ *     GET /flows, /ebpf/...   what the data plane does: looking.ts
  *
  * Health answers are Calico's (felix: 204 without detail when healthy, 503 when not).
  */
@@ -26,6 +27,7 @@ import type { ResourceFaults } from '../services/graph.ts';
 import type { BatchListener } from './batcher.ts';
 import type { AgentConfig } from './config.ts';
 import type { Log } from './log.ts';
+import type { Looking } from './looking.ts';
 
 export interface StatusReport {
   readonly node: string;
@@ -215,10 +217,11 @@ export class AgentStatus implements BatchListener {
 export async function serveStatus(
   config: AgentConfig,
   status: AgentStatus,
+  looking: Looking,
 ): Promise<AsyncDisposable & { readonly path: string }> {
   mkdirSync(dirname(config.socket), { recursive: true, mode: 0o700 });
   rmSync(config.socket, { force: true }); // left by an agent that was killed
-  const server = createServer((request, response) => void answer(status, request, response));
+  const server = createServer((request, response) => void answer(status, looking, request, response));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(config.socket, resolve);
@@ -234,6 +237,7 @@ export async function serveStatus(
 
 async function answer(
   status: AgentStatus,
+  looking: Looking,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -249,7 +253,10 @@ async function answer(
     case '/enforced':
       return answerEnforced(status, url, response);
     default:
-      return end(response, 404, { reasons: ['want /readiness, /liveness, /status or /enforced?revision=N'] });
+      if (await looking.answer(url, response)) return;
+      return end(response, 404, {
+        reasons: ['want /readiness, /liveness, /status, /enforced?revision=N, /flows or /ebpf/...'],
+      });
   }
 }
 

@@ -23,7 +23,7 @@ export interface FlowRecord {
   readonly verdict: 'allow' | 'deny';
   /** Null when it was allowed. */
   readonly reason: DropReason | null;
-  /** The service by whose address it was sent; null: none. */
+  /** The service (`namespace/name`) by whose address it was sent; null: none. */
   readonly service: string | null;
   /** Whose policies were asked, in order, and the rule by which each decided. */
   readonly trace: readonly FlowStage[];

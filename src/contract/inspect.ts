@@ -111,8 +111,10 @@ export interface NatAnswer {
 }
 
 export interface NatFrontend {
-  /** The service with its kind of address; null: gone. */
-  readonly name: string | null;
+  /** `namespace/service`; null: gone. */
+  readonly service: string | null;
+  /** Which of its addresses: cluster-ip, node-port, external-ip or load-balancer; null: gone. */
+  readonly type: string | null;
   /** Null: every address of this node. */
   readonly address: Address | null;
   readonly family: IpFamily;

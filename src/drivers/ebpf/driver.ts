@@ -41,7 +41,7 @@ import { Datapath, type MapSizes } from './datapath.ts';
 import { EarlyDrops } from './early-drops.ts';
 import { EndpointBook } from './endpoint-book.ts';
 import { EndpointPolicies, wishesOfHost, wishesOfWorkload } from './endpoint-policies.ts';
-import { type EventNames, FlowEvents } from './events.ts';
+import { type EventNames, FlowEvents, type FrontendName } from './events.ts';
 import { Gate } from './gate.ts';
 import { type HookKind, Hooks } from './hooks.ts';
 import { inspect } from './inspect.ts';
@@ -259,7 +259,7 @@ export class EbpfDriver
       endpoint: (id) => this.#book.byName(id),
       endpointOf: (address) => this.#book.byAddress(address),
       endpointBehind: (ifIndex) => this.#book.byInterface(this.#linkNames.nameOf(ifIndex) ?? ''),
-      frontend: (id) => this.#services.nameOf(id) ?? null,
+      frontend: (id) => frontendName(this.#services.nameOf(id)),
     };
   }
 
@@ -422,6 +422,12 @@ export class EbpfDriver
 interface Part {
   readonly changed: number;
   readonly failed: readonly ApplyFailure[];
+}
+
+/** The first two words of its title. */
+function frontendName(title: string | undefined): FrontendName | null {
+  const [service = '', type = ''] = title?.split(' ') ?? [];
+  return title === undefined ? null : { service, type };
 }
 
 function refusals(refused: ReadonlyMap<KeyPath, string>): ApplyFailure[] {

@@ -26,7 +26,7 @@ const names: EventNames = {
   endpoint: (id) => [web, db].find((each) => endpointId(each.id) === id) ?? null,
   endpointOf: (address) => (address === '10.0.0.2' ? db : address === '10.0.0.1' ? web : null),
   endpointBehind: (ifIndex) => (ifIndex === 7 ? web : null),
-  frontend: (id) => (id === 5n ? 'shop/db' : null),
+  frontend: (id) => (id === 5n ? { service: 'shop/db', type: 'cluster-ip' } : null),
 };
 
 interface Shape {

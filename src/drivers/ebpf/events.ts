@@ -29,7 +29,13 @@ export interface EventNames {
   endpointOf(address: Address): FlowEndpoint | null;
   /** The workload behind the link. */
   endpointBehind(ifIndex: number): FlowEndpoint | null;
-  frontend(id: bigint): string | null;
+  frontend(id: bigint): FrontendName | null;
+}
+
+export interface FrontendName {
+  /** `namespace/name`. */
+  readonly service: string;
+  readonly type: string;
 }
 
 export interface FlowEventOptions {
@@ -150,7 +156,7 @@ export function decodeEvent(view: DataView, names: EventNames, wallMs: number): 
     hook,
     verdict: isDenied ? 'deny' : 'allow',
     reason: isDenied ? reasonOf(view.getUint8(eventAt.reason)).word : null,
-    service: service === 0n ? null : (names.frontend(service) ?? unknownName(service)),
+    service: service === 0n ? null : (names.frontend(service)?.service ?? unknownName(service)),
     trace: traceOf(view, names),
     logs: logsOf(view, names),
   };

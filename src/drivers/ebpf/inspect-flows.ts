@@ -72,7 +72,7 @@ function trackedFlow(
     state: stateOf(came.protocol, flow, other),
     ...wayOf(of, flow),
     endpoint: of.names.endpoint(flow.getBigUint64(flowAt.endpoint, true)),
-    service: of.names.frontend(flow.getBigUint64(flowAt.service, true)),
+    service: of.names.frontend(flow.getBigUint64(flowAt.service, true))?.service ?? null,
     rule: of.names.rule(flow.getBigUint64(flowAt.rule, true))?.comment ?? null,
     ageSeconds: secondsSince(millisecondsAt(flow, flowAt.created), nowMs),
     idleSeconds: secondsSince(seen, nowMs),

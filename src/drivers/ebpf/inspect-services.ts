@@ -3,6 +3,7 @@
 import type { Inspection, NatAnswer, NatBackend, NatFrontend } from '../../contract/inspect.ts';
 import { familyOf } from '../../lib/address.ts';
 import type { Address, Cidr } from '../../lib/brand.ts';
+import type { FrontendName } from './events.ts';
 import { type Inspected, Picked, unhurried } from './inspected.ts';
 import {
   backendAt,
@@ -34,10 +35,9 @@ export async function natAnswer(of: Inspected, question: Question): Promise<NatA
   return { kind: 'nat', frontends: picked.rows.sort(byName), leftOut: picked.leftOut };
 }
 
-/** A frontend's name starts with its service's, `namespace/name`; the namespace may be left out. */
-function isOf(service: string, name: string | null): boolean {
-  const [ofService = ''] = name?.split(' ') ?? [];
-  return ofService === service || ofService.endsWith(`/${service}`);
+/** The namespace may be left out. */
+function isOf(wanted: string, name: FrontendName | null): boolean {
+  return name !== null && (name.service === wanted || name.service.endsWith(`/${wanted}`));
 }
 
 function has({ address, backends }: NatFrontend, wanted: Address): boolean {
@@ -45,18 +45,19 @@ function has({ address, backends }: NatFrontend, wanted: Address): boolean {
 }
 
 function byName(a: NatFrontend, b: NatFrontend): number {
-  const text = ({ name, address, port, scope }: NatFrontend) => `${name} ${address} ${port} ${scope}`;
+  const text = ({ service, address, port, scope }: NatFrontend) => `${service} ${address} ${port} ${scope}`;
   return text(a) < text(b) ? -1 : 1;
 }
 
-function frontendOf(key: DataView, value: DataView, name: string | null, lists: Lists): NatFrontend {
+function frontendOf(key: DataView, value: DataView, name: FrontendName | null, lists: Lists): NatFrontend {
   const address = someAddressAt(key, frontendKeyAt.address);
   const scope = key.getUint8(frontendKeyAt.scope);
   const flags = value.getUint32(frontendAt.flags, true);
   const list = value.getUint32(frontendAt.list, true);
   const familyOfPort = scope & scopes.ipv6 ? 6 : 4;
   return {
-    name,
+    service: name?.service ?? null,
+    type: name?.type ?? null,
     address,
     family: address === null ? familyOfPort : familyOf(address),
     protocol: key.getUint8(frontendKeyAt.protocol),
