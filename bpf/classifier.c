@@ -584,7 +584,7 @@ int tunnel(struct __sk_buff *skb)
 		__builtin_memcpy(fib.ipv6_src, &settings->own[1], 16);
 		__builtin_memcpy(fib.ipv6_dst, &packet->via, 16);
 	}
-	result = bpf_fib_lookup(skb, &fib, sizeof(fib), BPF_FIB_LOOKUP_OUTPUT);
+	result = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
 	if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH && result != BPF_FIB_LKUP_RET_FRAG_NEEDED)
 		return refuse(skb, &p, packet->hook, REASON_TUNNEL);
 	room = p.family == 4 ? sizeof(struct outer4) : sizeof(struct outer6);

@@ -67,7 +67,8 @@ NEVER_INLINE int find_way(struct __sk_buff *skb, const struct tuple *to, __u32 f
 		__builtin_memcpy(fib.ipv6_src, &to->src, sizeof(to->src));
 		__builtin_memcpy(fib.ipv6_dst, &to->dst, sizeof(to->dst));
 	}
-	result = bpf_fib_lookup(skb, &fib, sizeof(fib), is_from_network(hook) ? 0 : BPF_FIB_LOOKUP_OUTPUT);
+	/* as if it came in by this link, also on the way out: BPF_FIB_LOOKUP_OUTPUT would find ways out by this very link alone */
+	result = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
 	if (result == BPF_FIB_LKUP_RET_NOT_FWDED) {
 		found->to_host = is_from_network(hook);
 		return 0;
