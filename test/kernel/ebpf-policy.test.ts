@@ -252,7 +252,7 @@ rootTest(
     assert.equal(policies.release(), 1);
     assert.equal(kernel.maps.programs.programId(first), null);
     policies.unwant(wanted);
-    assert.equal(policies.sync().changed, 0, 'somebody else wants it still');
+    assert.equal(policies.sync().changed + policies.release(), 0, 'somebody else wants it still');
     policies.unwant(wanted);
     assert.equal(policies.release(), 2);
     assert.deepEqual([...kernel.maps.sets.entries()], []);
@@ -471,4 +471,10 @@ rootTest('the same policies load for XDP, into an array of their own', (rig) => 
   const wanted = policies.want({ ...key, point: 'untracked' });
   policies.sync();
   assert.notEqual(maps.programs.programId(indexOf(wanted)), null);
+  // the array takes programs of the first one's type alone
+  using classifier = loadClassifier({
+    name: 'c',
+    instructions: new Assembler().mov('r0', 0).exit().assemble(),
+  });
+  assert.throws(() => maps.programs.setProgram(60, classifier), /EINVAL/);
 });

@@ -211,6 +211,21 @@ test('a policy too long for one program is cut; one too deep, and a rule too big
   );
 });
 
+test('many lookups are spread over programs as far as a packet has tail calls', () => {
+  const rules = Array.from({ length: 900 }, (_, i) =>
+    resolvedRule('allow', { src: { sets: [setId(i)] }, dst: { sets: [setId(899 - i)] } }),
+  );
+  const made = rigOf(
+    [rules],
+    rules.map((_, i) => [`10.9.${i >> 8}.${i & 255}/32`]),
+  );
+  const partsFor = (limits: Partial<typeof usualLimits>) =>
+    made.rig.compile(made.key, { ...usualLimits, ...limits }).parts.length;
+  assert.equal(partsFor({}), 8); // 1,800 lookups
+  assert.equal(partsFor({ depth: 4 }), 4);
+  assert.equal(partsFor({ lookups: 100 }), 18);
+});
+
 test('a listing shows each instruction beside its rule', () => {
   const { rig, key } = rigOf([[resolvedRule('allow', { protocol: 6, dst: port(80) })]]);
   const compiled = rig.compile(key);
