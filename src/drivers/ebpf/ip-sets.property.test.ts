@@ -177,10 +177,17 @@ test('named ports: address, protocol and port are one key', () => {
     false,
   ]);
   assert.equal(ipSets.hasNets(lookup), false);
+  assert.deepEqual(
+    [...ipSets.lookups()].map(({ rows }) => rows),
+    [2],
+  );
   assert.throws(
     () => ipSets.hasNets(lookupOf(4, 'address', [{ set: a }])),
     /got one of type ip-port, want one of type net/,
   );
+  ipSets.drop(lookup);
+  assert.equal(ipSets.apply(maps), 2);
+  assert.equal(maps.sets.rows.size, 0);
 });
 
 test('only what changed is written', () => {
