@@ -18,7 +18,7 @@ const rules = new Map(
   [
     { comment: 'NetworkPolicy/shop/web egress rule 0' },
     { comment: 'NetworkPolicy/shop/db ingress rule 2' },
-    { comment: 'NetworkPolicy/shop/db ingress rule 1', prefix: 'calico-packet' },
+    { comment: 'NetworkPolicy/shop/db ingress rule 1', prefix: 'calico-packet: ' },
   ].map((name) => [ruleId(name.comment), name]),
 );
 const names: EventNames = {

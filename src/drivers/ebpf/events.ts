@@ -204,7 +204,8 @@ function logsOf(view: DataView, names: EventNames): FlowRecord['logs'] {
   return Array.from({ length: count }, (_, i) => {
     const id = view.getBigUint64(eventAt.logs + 8 * i, true);
     const name = names.rule(id);
-    return { rule: name?.comment ?? unknownName(id), prefix: name?.prefix ?? '' };
+    // behind a colon the kernel's own log has the packet
+    return { rule: name?.comment ?? unknownName(id), prefix: name?.prefix?.replace(/: $/, '') ?? '' };
   });
 }
 
