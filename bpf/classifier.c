@@ -315,6 +315,12 @@ int route(struct __sk_buff *skb)
 	case HOOK_TO_NETWORK:
 		stages_to_network(packet, skb, in);
 		break;
+	case HOOK_TO_WORKLOAD:
+		if (skb->ingress_ifindex) { /* the host's own rules made it this workload's: hostPort, a port published by another tool */
+			packet->flow_flags |= FLOW_BY_STACK;
+			why = add_workload_stage(packet, in, STAGE_INGRESS) ? REASON_NO_POLICY : 0;
+		}
+		break;
 	}
 	if (why)
 		DROP(skb, packet, why);
@@ -335,7 +341,7 @@ int route(struct __sk_buff *skb)
 		packet->way.forward = FORWARD_STACK;
 	if (packet->hook != HOOK_FROM_WORKLOAD && packet->hook != HOOK_TO_WORKLOAD && !found.workload &&
 	    is_none_of_ours(packet, in, out))
-		return TCX_NEXT;
+		return up_to_host(skb);
 	if (is_multicast(&packet->now.dst, packet->family))
 		packet->flags |= PACKET_NO_FLOW;
 	add_stage(packet, PROGRAM_ADMIT, 0);
@@ -420,7 +426,7 @@ ALWAYS_INLINE void fill_answers(struct flow *flow, struct __sk_buff *skb, const 
 	turn_round(&flow->to, &packet->arrived);
 	flow->service = packet->service;
 	flow->rule = deciding_rule(packet);
-	flow->flags = FLOW_REPLY | (packet->flow_flags & FLOW_DSR);
+	flow->flags = FLOW_REPLY | (packet->flow_flags & (FLOW_DSR | FLOW_BY_STACK));
 	if (packet->flow_flags & FLOW_TRANSLATE_DST)
 		flow->flags |= FLOW_TRANSLATE_SRC;
 	if (packet->flow_flags & FLOW_TRANSLATE_SRC)
@@ -537,6 +543,8 @@ int resolve(struct __sk_buff *skb)
 		found.way.forward = FORWARD_TUNNEL;
 	} else if (flow->flags & FLOW_TO_TUNNEL) {
 		found.way.forward = FORWARD_TUNNEL;
+	} else if ((flow->flags & (FLOW_REPLY | FLOW_BY_STACK)) == (FLOW_REPLY | FLOW_BY_STACK)) {
+		found.way.forward = FORWARD_STACK;
 	} else if (hook == HOOK_TO_WORKLOAD || (hook == HOOK_TO_NETWORK && !(flow->flags & FLOW_TRANSLATES))) {
 		found.way.forward = FORWARD_STACK;
 		found.endpoint = flow->endpoint;
@@ -920,7 +928,7 @@ int to_workload(struct __sk_buff *skb)
 		return TCX_DROP;
 	if (skb->mark & MARK_ACCEPTED)
 		return TCX_NEXT;
-	if (skb->ingress_ifindex) /* forwarded, and none of our programs saw it */
+	if (skb->ingress_ifindex && !(skb->mark & MARK_TO_HOST)) /* forwarded, and none of our programs saw it */
 		return refuse(skb, NULL, HOOK_TO_WORKLOAD, REASON_UNJUDGED);
 	if (skb->protocol == bpf_htons(ETH_P_ARP))
 		return TCX_NEXT;

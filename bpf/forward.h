@@ -15,6 +15,13 @@ ALWAYS_INLINE int up_the_stack(struct __sk_buff *skb)
 	return TCX_NEXT;
 }
 
+/* It is this host's; should the host's own rules lead it to a workload after all, `to_workload` judges it. */
+ALWAYS_INLINE int up_to_host(struct __sk_buff *skb)
+{
+	skb->mark |= MARK_TO_HOST;
+	return TCX_NEXT;
+}
+
 enum hop { HOP_DONE = 0, HOP_LAST = 1, HOP_UNREADABLE = 2 };
 
 /* RFC 1812 section 5.3.1, RFC 8200 section 3; the checksum by RFC 1141. */
@@ -61,6 +68,8 @@ ALWAYS_INLINE int send(struct __sk_buff *skb, const struct parsed *p, const stru
 {
 	if (way->forward == FORWARD_STACK)
 		return up_the_stack(skb);
+	if (way->forward == FORWARD_HOST)
+		return up_to_host(skb);
 	if (way->mtu && p->length > way->mtu && !skb->gso_size)
 		return up_the_stack(skb);
 	if (is_from_network(hook) && count_hop(skb, p->family) != HOP_DONE)

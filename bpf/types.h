@@ -219,6 +219,7 @@ enum flow_flags {
 	FLOW_ANSWERED = 1 << 4,      /* packets were seen both ways; until then each change of policy judges it anew */
 	FLOW_TUNNEL_IN = 1 << 5,     /* came by the tunnel: host stages were another node's */
 	FLOW_LEARNT = 1 << 6,        /* taken over from the kernel's connection tracking */
+	FLOW_BY_STACK = 1 << 9,      /* somebody else's rules led it here: its answers must go back through them */
 	FLOW_TO_TUNNEL = 1 << 8,     /* goes on to another node's backend */
 	FLOW_DSR = 1 << 7,           /* answers take another way: none will be seen here */
 };
@@ -233,6 +234,7 @@ enum forward {
 	FORWARD_LINK = 3,   /* out by a link whose MACs are known */
 	FORWARD_NEIGH = 4,  /* out by a link, the kernel knows the neighbour */
 	FORWARD_TUNNEL = 5, /* to another node, in VXLAN */
+	FORWARD_HOST = 6,   /* up the stack, for this host: whoever translates it to a workload there must have it judged there */
 };
 
 struct frontend_key {
@@ -431,4 +433,6 @@ struct event {
 };
 SIZE_IS(struct event, 280);
 
-#define MARK_ACCEPTED 0x00010000 /* src/rules/chain.ts markBits.accepted */
+/* src/rules/chain.ts markBits: policy let it pass; it is this host's, and let in as such. */
+#define MARK_ACCEPTED 0x00010000
+#define MARK_TO_HOST 0x00040000

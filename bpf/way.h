@@ -55,6 +55,7 @@ NEVER_INLINE int find_way(struct __sk_buff *skb, const struct tuple *to, __u32 f
 	found->way.forward = FORWARD_STACK;
 	if (is_multicast(&to->dst, family) || (found->route_flags & (ROUTE_NODE | ROUTE_LOCAL)) == (ROUTE_NODE | ROUTE_LOCAL)) {
 		found->to_host = 1;
+		found->way.forward = FORWARD_HOST;
 		return 0;
 	}
 	fib.family = family == 4 ? 2 : 10; /* AF_INET, AF_INET6 */
@@ -71,6 +72,7 @@ NEVER_INLINE int find_way(struct __sk_buff *skb, const struct tuple *to, __u32 f
 	result = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
 	if (result == BPF_FIB_LKUP_RET_NOT_FWDED) {
 		found->to_host = is_from_network(hook);
+		found->way.forward = FORWARD_HOST;
 		return 0;
 	}
 	if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH && result != BPF_FIB_LKUP_RET_FRAG_NEEDED)

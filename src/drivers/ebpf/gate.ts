@@ -106,7 +106,12 @@ function chains(prefix: string): readonly GateChain[] {
   ];
 }
 
-const unmarked: Statement = { kind: 'mark-test', mask: markBits.accepted, value: 0 };
+/** What was let in as the host's own and then led to a workload by the host's rules, the program at the workload's link judges. */
+const unmarked: Statement = {
+  kind: 'mark-test',
+  mask: markBits.accepted | markBits['to-host'],
+  value: 0,
+};
 
 function hook(name: BaseHook['hook']): BaseHook {
   return { type: 'filter', hook: name, priority: 0, policy: 'accept' };
