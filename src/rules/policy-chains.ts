@@ -68,6 +68,12 @@ export function ruleListChains(
   };
 }
 
+/** A profile that nobody stored: it denies what comes to it, so that no later one speaks in its place. */
+export function missingProfile(chain: string, title: string): RuleListChains {
+  const steps = [rule([], { kind: 'drop' }, `${title} is missing`)];
+  return { chains: [{ name: chain, steps }], footprint: 'any', commutes: false, passes: false, only: null };
+}
+
 function onlyRule(items: readonly RuleItem[]): ChainRule | null {
   const [first, ...others] = items.flatMap((item) => item.steps);
   return first?.kind === 'rule' && others.length === 0 && !items.some((item) => item.returns) ? first : null;

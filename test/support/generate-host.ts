@@ -23,7 +23,8 @@ interface HostLink {
   readonly beyond: readonly Address[];
 }
 
-const profiles = ['projectcalico-default-allow', 'kns.red', 'nobodys', 'missing'] as const;
+/** A missing one denies wherever it stands: before the others is where that shows. */
+const profiles = ['missing', 'projectcalico-default-allow', 'kns.red', 'nobodys'] as const;
 
 export function hostEndpointIn(world: World, { node, links }: HostPlan, i: number): Resource {
   const { random } = world;

@@ -18,13 +18,14 @@ import type {
 import type { Family } from '../../lib/address.ts';
 import type { KeyPath } from '../../lib/brand.ts';
 import { NotFoundError } from '../../lib/errors.ts';
-import { type Chain, rule, type Step } from '../../rules/chain.ts';
+import type { Chain, Step } from '../../rules/chain.ts';
 import { type HostPlace, hostEndpointSteps, sharedHostChains } from '../../rules/host-chains.ts';
 import { logPrefix } from '../../rules/log-prefix.ts';
 import { mergeNone } from '../../rules/merge.ts';
 import { chainName } from '../../rules/names.ts';
 import {
   allowedChain,
+  missingProfile,
   type RuleListChains,
   ruleListChains,
   stageAllowedChain,
@@ -148,7 +149,7 @@ export class PolicyBook {
     const profile = this.#profiles.get(name);
     return this.#remember(`profile ${name}`, direction, family, (chain) =>
       !profile || profile.missing
-        ? missingProfile(chain, name)
+        ? missingProfile(chain, `Profile/${name}`)
         : ruleListChains(
             {
               chain,
@@ -240,11 +241,6 @@ function passing(tier: ResolvedTier): ResolvedTier {
 /** Whether what nothing decided is dropped. */
 function hasEnd({ point }: PolicyKey): boolean {
   return point === 'workload' || point === 'normal';
-}
-
-function missingProfile(chain: string, name: string): RuleListChains {
-  const steps = [rule([], { kind: 'drop' }, `Profile/${name} is missing`)];
-  return { chains: [{ name: chain, steps }], footprint: 'any', commutes: false, passes: false, only: null };
 }
 
 function rulesKey(owner: string, direction: Direction, family: Family): string {

@@ -64,3 +64,22 @@ test('what the kernel refused is forgotten with the policy that asked for it', (
   ruleset.render();
   assert.deepEqual([...ruleset.table.quarantined()], []);
 });
+
+test('a profile that nobody stored drops, also where another behind it would allow', () => {
+  const ruleset = new FamilyRuleset(4, { interfacePrefix: 'cali' });
+  const profile = { missing: true, ingress: [], egress: [] };
+  ruleset.onMessage({ kind: 'profile-update', name: 'gone', profile });
+  ruleset.setClaims({ byInterface: new Map(), others: null });
+  ruleset.render();
+  ruleset.table.replaceActual(null);
+  const rules = ruleset.table
+    .operations()
+    .flatMap((op) =>
+      op.op === 'add-rule' && op.rule.comment === 'profile gone is missing' ? [op.rule] : [],
+    );
+  const verdicts = rules.map(({ statements }) => statements.at(-1));
+  assert.deepEqual(
+    verdicts,
+    [1, 2].map(() => ({ kind: 'verdict', verdict: { kind: 'drop' } })),
+  );
+});

@@ -29,6 +29,7 @@ import { logPrefix } from '../../rules/log-prefix.ts';
 import { chainName } from '../../rules/names.ts';
 import {
   allowedChain,
+  missingProfile,
   type RuleListChains,
   ruleListChains,
   stageAllowedChain,
@@ -272,7 +273,9 @@ export class FamilyRuleset {
     const profile = this.#profiles.get(name);
     const owner = `profile ${name}`;
     if (!profile) return this.#want(owner, null);
-    const lists = this.#ruleLists(owner, name, profile, 'return');
+    const lists = profile.missing
+      ? directions.map((direction) => missingProfile(listChainName(owner, direction), `profile ${name}`))
+      : this.#ruleLists(owner, name, profile, 'return');
     this.#want(
       owner,
       lists.flatMap((list) => list.chains),
