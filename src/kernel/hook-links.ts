@@ -6,7 +6,7 @@
  * Invariants: works in the calling thread's network namespace; read anew each time, remembers nothing. A swap is atomic: no
  *             packet sees neither program. Pins outlive the agent; a link outlives its interface, attached to nothing.
  */
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { IfName } from '../lib/brand.ts';
 import { InvalidError, KernelError } from '../lib/errors.ts';
@@ -61,6 +61,10 @@ export class HookLinks {
     const isThere = attached?.ifIndex === ifIndex && attached.programId !== 0;
     if (isThere && attached.programId === programIdOf(program)) return false;
     if (isThere && this.#swap(ifName, side, program)) return true;
+    if (this.#takeOver(ifName, ifIndex, side)) {
+      this.put(ifName, ifIndex, side, program); // under its new name
+      return true;
+    }
     using link = createLink(program, ifIndex, side);
     this.#unpin(ifName, side); // of an interface that went, or that bore this name before
     pinLink(link, this.#pin(ifName, side));
@@ -75,6 +79,18 @@ export class HookLinks {
   /** Every interface with a pin, also those that went. Sorted. */
   names(): IfName[] {
     return [...new Set(readdirSync(this.#directory).flatMap((pin) => ifNameOf(pin) ?? []))].sort();
+  }
+
+  /** The interface had another name: its pin gets the new one. @returns whether there was such a pin. */
+  #takeOver(ifName: IfName, ifIndex: number, side: LinkSide): boolean {
+    const before = this.names().find((name) => {
+      const attached = name === ifName ? null : this.at(name, side);
+      return attached?.ifIndex === ifIndex && attached.programId !== 0;
+    });
+    if (before === undefined) return false;
+    this.#unpin(ifName, side);
+    renameSync(this.#pin(before, side), this.#pin(ifName, side));
+    return true;
   }
 
   /** @returns false when the link was detached meanwhile. */

@@ -9,8 +9,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { buildGraph } from '../../src/calc/graph.ts';
-import type { DataplaneMessage } from '../../src/contract/dataplane.ts';
-import { NftablesDriver } from '../../src/drivers/nftables/driver.ts';
+import type { DataplaneDriver, DataplaneMessage } from '../../src/contract/dataplane.ts';
 import type { NetNs } from '../../src/kernel/netns.ts';
 import { encodeAddress } from '../../src/kernel/socket.ts';
 import {
@@ -33,7 +32,7 @@ import type { Resource, Update } from '../../src/model/types.ts';
 import { updatesOf } from '../../src/model/updates.ts';
 import { tcp, tcpFlag, udp } from './frames.ts';
 import { core } from './oracle-cluster.ts';
-import { ProbeRig } from './probe-rig.ts';
+import { type DriverOptions, ProbeRig } from './probe-rig.ts';
 
 export type PlaceName = 'out0' | 'out1' | 'h0' | 'h1' | 'a' | 'b';
 
@@ -71,6 +70,9 @@ interface Ear {
   readonly fd: Fd;
 }
 
+/** Called in the node's network namespace. */
+export type OpenDriver = (options: DriverOptions) => DataplaneDriver;
+
 export class HostRig implements AsyncDisposable {
   readonly rig: ProbeRig = new ProbeRig(
     pods.map((name) => ({ ifName: workloadInterfaceName('red', name), addresses: addresses[name] })),
@@ -80,13 +82,17 @@ export class HostRig implements AsyncDisposable {
       beyond: addresses[`out${i}`],
     })),
   );
-  driver: NftablesDriver = this.#newDriver();
+  driver: DataplaneDriver;
   readonly #graph = buildGraph({ node: 'n1' });
   readonly #messages: DataplaneMessage[] = [];
   #stored = new Map<string, Resource>();
   #sent = 0;
 
-  constructor() {
+  readonly #open: OpenDriver;
+
+  constructor(open: OpenDriver) {
+    this.#open = open;
+    this.driver = this.#newDriver();
     this.#graph.onUpdates(builtinUpdates());
     this.#graph.onStatus('in-sync');
   }
@@ -156,8 +162,8 @@ export class HostRig implements AsyncDisposable {
     await this.rig[Symbol.asyncDispose]();
   }
 
-  #newDriver(): NftablesDriver {
-    return this.rig.node.run(() => new NftablesDriver(this.rig.driverOptions));
+  #newDriver(): DataplaneDriver {
+    return this.rig.node.run(() => this.#open(this.rig.driverOptions));
   }
 
   #difference(resources: readonly Resource[]): readonly Update[] {
