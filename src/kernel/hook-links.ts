@@ -21,7 +21,7 @@ import {
   updateLink,
 } from './bpf/link.ts';
 import { programIdOf } from './bpf/load.ts';
-import { ENODEV, ENOENT, ENOLINK } from './sys/constants.ts';
+import { EEXIST, ENODEV, ENOENT, ENOLINK } from './sys/constants.ts';
 import type { Fd } from './sys/fd.ts';
 
 export interface Attached {
@@ -61,14 +61,22 @@ export class HookLinks {
     const isThere = attached?.ifIndex === ifIndex && attached.programId !== 0;
     if (isThere && attached.programId === programIdOf(program)) return false;
     if (isThere && this.#swap(ifName, side, program)) return true;
-    if (this.#takeOver(ifName, ifIndex, side)) {
-      this.put(ifName, ifIndex, side, program); // under its new name
-      return true;
-    }
-    using link = createLink(program, ifIndex, side);
+    using link = this.#create(ifName, ifIndex, side, program);
+    if (!link) return true;
     this.#unpin(ifName, side); // of an interface that went, or that bore this name before
     pinLink(link, this.#pin(ifName, side));
     return true;
+  }
+
+  /** Null: the program runs there already, under the name that the interface had, and its pin has the new name now. */
+  #create(ifName: IfName, ifIndex: number, side: LinkSide, program: Fd): Fd | null {
+    try {
+      return createLink(program, ifIndex, side);
+    } catch (error) {
+      const runsAlready = error instanceof KernelError && error.errno === EEXIST;
+      if (runsAlready && this.#takeOver(ifName, ifIndex, side)) return null;
+      throw error;
+    }
   }
 
   /** The interface is without them afterwards, so remove that first. Nothing happens if there are none. */
