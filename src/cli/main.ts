@@ -21,7 +21,9 @@ import { register as create } from './commands/create.ts';
 import { register as remove } from './commands/delete.ts';
 import { register as diff } from './commands/diff.ts';
 import { register as doctor } from './commands/doctor.ts';
+import { register as ebpf } from './commands/ebpf.ts';
 import { register as explain } from './commands/explain.ts';
+import { register as flows } from './commands/flows.ts';
 import { register as get } from './commands/get.ts';
 import { register as lab } from './commands/lab.ts';
 import { register as policy } from './commands/policy.ts';
@@ -49,6 +51,8 @@ const commands: readonly Register[] = [
   status,
   probe,
   explain,
+  flows,
+  ebpf,
   test,
   diff,
   policy,
