@@ -8,8 +8,9 @@
  *             and one of another layout version stays where it is until its flows were carried over. Places are filled before
  *             any link runs a program that calls them; places that a program replaced call into the same maps.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { programIdOf } from '../../kernel/bpf/load.ts';
 import { BpfMap } from '../../kernel/bpf/map.ts';
 import { type MapSpec, mapDifferences } from '../../kernel/bpf/map-spec.ts';
 import { type BpfObject, type LoadedObject, parseObject } from '../../kernel/bpf/object.ts';
@@ -29,18 +30,25 @@ const carried: readonly string[] = ['flows', 'affinities', 'sockets', 'fragments
 export type MapSizes = { readonly [map: string]: number };
 
 export class Datapath implements Disposable {
+  /** Folder of the maps. */
+  readonly #pins: string;
   readonly #maps: ReadonlyMap<string, BpfMap>;
   readonly #objects: ReadonlyMap<ObjectName, LoadedObject>;
   readonly #stack: DisposableStack;
+  readonly #places: readonly Place[];
+  #isStale = true;
 
   private constructor(
+    pins: string,
     maps: ReadonlyMap<string, BpfMap>,
     objects: ReadonlyMap<ObjectName, LoadedObject>,
     stack: DisposableStack,
   ) {
+    this.#pins = pins;
     this.#maps = maps;
     this.#objects = objects;
     this.#stack = stack;
+    this.#places = this.#listPlaces();
   }
 
   /** @param directory - on a bpffs; made if missing. @throws {NotFoundError} when the objects were not built. {VerifierError} {KernelError} */
@@ -55,8 +63,8 @@ export class Datapath implements Disposable {
     }
     const loaded = new Map<ObjectName, LoadedObject>();
     for (const [name, object] of objects) loaded.set(name, stack.use(object.load({ maps })));
-    const datapath = new Datapath(maps, loaded, stack.move());
-    datapath.#fillPlaces();
+    const datapath = new Datapath(pins, maps, loaded, stack.move());
+    datapath.apply();
     return datapath;
   }
 
@@ -72,19 +80,63 @@ export class Datapath implements Disposable {
     return loaded.program(name);
   }
 
+  /** Someone else took a pin away, or wrote to a place of a C program. */
+  differs(): boolean {
+    return this.#unpinned().length > 0 || this.#places.some((place) => !isFilled(place));
+  }
+
+  queueResync(): void {
+    this.#isStale = true;
+  }
+
+  /** @returns how many pins and places it had to put right. */
+  apply(): number {
+    if (!this.#isStale) return 0;
+    this.#isStale = false;
+    const unpinned = this.#unpinned();
+    const empty = this.#places.filter((place) => !isFilled(place));
+    if (unpinned.length > 0) mkdirSync(this.#pins, { recursive: true, mode: 0o700 });
+    for (const [name, map] of unpinned) map.pin(join(this.#pins, name));
+    for (const { map, index, program } of empty) map.setProgram(index, program);
+    return unpinned.length + empty.length;
+  }
+
   [Symbol.dispose](): void {
     this.#stack[Symbol.dispose]();
   }
 
-  #fillPlaces(): void {
-    const programs = this.map('programs');
-    for (const [name, index] of Object.entries(programIndex)) {
-      if (name !== 'firstPolicy') programs.setProgram(index, this.program('classifier', name));
-    }
-    const untracked = this.map('untracked');
-    untracked.setProgram(untrackedPlaces.denied, this.program('untracked', 'xdp_denied'));
-    untracked.setProgram(untrackedPlaces.passed, this.program('untracked', 'xdp_passed'));
+  /** Maps that an agent after us would not find. */
+  #unpinned(): readonly (readonly [string, BpfMap])[] {
+    const pinned = new Set(existsSync(this.#pins) ? readdirSync(this.#pins) : []);
+    return [...this.#maps].filter(([name]) => !pinned.has(name));
   }
+
+  #listPlaces(): readonly Place[] {
+    const programs = this.map('programs');
+    const untracked = this.map('untracked');
+    const names = Object.entries(programIndex).filter(([name]) => name !== 'firstPolicy');
+    return [
+      ...names.map(([name, index]) => placeOf(programs, index, this.program('classifier', name))),
+      placeOf(untracked, untrackedPlaces.denied, this.program('untracked', 'xdp_denied')),
+      placeOf(untracked, untrackedPlaces.passed, this.program('untracked', 'xdp_passed')),
+    ];
+  }
+}
+
+/** Where a C program stands in an array of programs. */
+interface Place {
+  readonly map: BpfMap;
+  readonly index: number;
+  readonly program: Fd;
+  readonly programId: number;
+}
+
+function placeOf(map: BpfMap, index: number, program: Fd): Place {
+  return { map, index, program, programId: programIdOf(program) };
+}
+
+function isFilled({ map, index, programId }: Place): boolean {
+  return map.programId(index) === programId;
 }
 
 /** bpf/untracked.c */

@@ -97,6 +97,7 @@ export class EbpfDriver
   readonly #links: MapRows;
   readonly #linkNames: LinkNames;
   readonly #book = new EndpointBook();
+  readonly #audits: readonly Audited[];
   #events: FlowEvents | null = null;
   readonly #endpoints = new Map<KeyPath, ResolvedEndpoint>();
   readonly #hostEndpoints = new Map<KeyPath, ResolvedHostEndpoint>();
@@ -107,6 +108,7 @@ export class EbpfDriver
   /** The first apply was done. */
   #inForce = false;
   #raising = false;
+  #isDisposed = false;
 
   /** In the network namespace of the calling thread, for good. @throws {KernelError} {VerifierError} {NotFoundError} */
   constructor(options: EbpfOptions) {
@@ -156,6 +158,7 @@ export class EbpfDriver
     });
     this.#settings = new Settings(map('settings'));
     this.#links = reconciled(map('links'), 'eBPF link rows');
+    this.#audits = this.#listAudits();
     this.#poll = setInterval(() => this.#pollHooks(), hookPollMs).unref();
   }
 
@@ -187,6 +190,7 @@ export class EbpfDriver
   }
 
   queueResync(_reason: string): void {
+    this.#datapath.queueResync();
     this.#hooks.forget();
     this.#network.queueResync();
     this.#gate.queueResync();
@@ -216,20 +220,32 @@ export class EbpfDriver
 
   async apply(): Promise<ApplyReport> {
     enableForwarding();
+    const restored = { changed: this.#datapath.apply(), failed: [] };
     const { workloads, hosts } = this.#wishes;
     const policies = this.#policies.sync();
     const refused = new Map([...workloads.refusals(), ...hosts.refusals()]);
-    const hooks = this.#wantedHooks(refused);
-    const closing = this.#hooks.make(closedOnes(hooks));
+    const closing = this.#hooks.make(closedOnes(this.#wantedHooks(refused)));
     const rows = this.#applyRows(refused, policies.changed);
+    for (const [id, why] of [...this.#routes.refusals(), ...rows.unplaced]) refused.set(id, why);
     const routes = this.#network.apply();
     const gate = { changed: this.#gate.apply(), failed: [] };
-    const opening = this.#hooks.makeAll(hooks);
+    const opening = this.#hooks.makeAll(this.#wantedHooks(refused));
     const early = this.#earlyDrops.apply(this.#claimed());
     const connect = this.#applyConnect();
     const released = { changed: this.#policies.release(), failed: [] };
     this.#inForce = true;
-    const parts = [policies, closing, ...rows, routes, gate, opening, early, connect, released];
+    const parts = [
+      restored,
+      policies,
+      closing,
+      ...rows.parts,
+      routes,
+      gate,
+      opening,
+      early,
+      connect,
+      released,
+    ];
     if (this.#services.takeLostBackend()) this.sweep();
     return {
       changed: parts.reduce((sum, part) => sum + part.changed, 0),
@@ -244,6 +260,7 @@ export class EbpfDriver
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isDisposed = true;
     clearInterval(this.#poll);
     this.#events?.[Symbol.dispose]();
     this.#routeEvents[Symbol.dispose]();
@@ -276,6 +293,22 @@ export class EbpfDriver
       listing: (policy) => this.#policies.listing(policy),
       events: () => this.#events?.counts() ?? { told: 0, lost: 0 },
     };
+  }
+
+  /** All of which no event tells that another process changed it. */
+  #listAudits(): readonly Audited[] {
+    const maps = { sets: this.#datapath.map('sets'), nets: this.#datapath.map('nets') };
+    const setsDiffer = this.#ipSets.audit(maps);
+    const ipSets = { differs: setsDiffer, queueResync: () => this.#ipSets.queueResync() };
+    return [
+      ['the C programs or pins of maps', this.#datapath],
+      ['the settings', this.#settings],
+      ['the rows of links', this.#links],
+      ['the programs of policies', this.#policies],
+      ['the routes', this.#routes],
+      ['the sets', ipSets],
+      ['the services', this.#services],
+    ];
   }
 
   #hookPrograms() {
@@ -321,7 +354,11 @@ export class EbpfDriver
     return name !== 'lo' && master === null && mac !== null;
   }
 
-  #applyRows(refused: ReadonlyMap<KeyPath, string>, policiesChanged: number): readonly Part[] {
+  /** @returns also endpoints whose link has no row, and why. */
+  #applyRows(
+    refused: ReadonlyMap<KeyPath, string>,
+    policiesChanged: number,
+  ): { readonly parts: readonly Part[]; readonly unplaced: ReadonlyMap<KeyPath, string> } {
     const addresses = this.#network.interfaces.addresses();
     const own = [...addresses].filter(([name]) => !name.startsWith(this.#interfacePrefix));
     this.#settings.setOwn(ownAddresses(own, this.#translation.nodeAddresses));
@@ -335,7 +372,29 @@ export class EbpfDriver
     const services = this.#services.apply();
     if (routes.changed + links.changed > 0) this.#settings.newGeneration();
     if (policiesChanged + links.changed > 0) this.#settings.newJudgement();
-    return [routes, links, services, { changed: this.#settings.apply(), failed: [] }];
+    const { failed, unplaced } = this.#unplaced(links.failed);
+    const settings = { changed: this.#settings.apply(), failed: [] };
+    return { parts: [routes, { ...links, failed }, services, settings], unplaced };
+  }
+
+  /** Rows of links in the words of whom they are for; those of the network's links stay as they are. */
+  #unplaced(all: readonly ApplyFailure[]): {
+    readonly failed: readonly ApplyFailure[];
+    readonly unplaced: ReadonlyMap<KeyPath, string>;
+  } {
+    const unplaced = new Map<KeyPath, string>();
+    if (all.length === 0) return { failed: [], unplaced };
+    const owners = new Map([...this.#endpoints].map(([id, { ifName }]) => [this.#linkKeyOf(ifName), id]));
+    const failed = all.filter(({ key, message }) => {
+      const id = owners.get(key);
+      if (id !== undefined) unplaced.set(id, message);
+      return id === undefined;
+    });
+    return { failed, unplaced };
+  }
+
+  #linkKeyOf(ifName: IfName): string {
+    return keyText(linkKey(this.#network.interfaces.indexOf(ifName) ?? 0));
   }
 
   #wantLinks(
@@ -400,7 +459,7 @@ export class EbpfDriver
     this.#raising = true;
     setImmediate(() => {
       this.#raising = false;
-      if (this.#inForce) this.#settings.newGeneration();
+      if (this.#inForce && !this.#isDisposed) this.#settings.newGeneration();
     });
   }
 
@@ -412,12 +471,27 @@ export class EbpfDriver
       enableForwarding();
       this.#hooks.hardenAgain();
     }
-    const changed = this.#hooks.changed() ?? this.#connect?.changed(this.#translation.connectTime) ?? null;
-    if (changed === null) return;
-    this.#hooks.forget();
-    this.#listener(`the programs of ${changed} were changed by someone else`);
+    for (const what of this.#changedOnes()) this.#listener(`${what} were changed by someone else`);
+  }
+
+  /** They are read back at the next apply. */
+  *#changedOnes(): Generator<string> {
+    const hooks = this.#hooks.changed() ?? this.#connect?.changed(this.#translation.connectTime) ?? null;
+    if (hooks !== null) this.#hooks.forget();
+    if (hooks !== null) yield `the programs of ${hooks}`;
+    for (const [what, audited] of this.#audits) {
+      if (!audited.differs()) continue;
+      audited.queueResync();
+      yield what;
+    }
   }
 }
+
+/** What it is in words, who looks after it. */
+type Audited = readonly [
+  what: string,
+  { /** Someone else changed it, as far as a look tells. */ differs(): boolean; queueResync(): void },
+];
 
 interface Part {
   readonly changed: number;

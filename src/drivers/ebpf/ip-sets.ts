@@ -16,6 +16,7 @@ import { addTo, removeFrom } from '../../lib/sets-by-key.ts';
 import { DeltaTable } from '../../reconcile/delta-table.ts';
 import { type Lookup, setsOf } from './lookup.ts';
 import { LookupRows } from './lookup-rows.ts';
+import { MapAudit, type ReadableMap } from './map-audit.ts';
 import { memberFamily, setOfKey } from './set-member.ts';
 
 /** As much of a BpfMap as is used here. */
@@ -128,6 +129,12 @@ export class IpSetMaps {
     return tables.reduce((sum, table) => sum + this.#commit(table, maps[table]), 0);
   }
 
+  /** Looks at these maps from now on, one portion at a time: whether someone else wrote there. */
+  audit(maps: { readonly [T in Table]: ReadableMap }): () => boolean {
+    const audits = tables.map((table) => this.#auditOf(this.#delta[table], maps[table]));
+    return () => audits.some((audit) => audit.differs());
+  }
+
   /** Lookups that have not all their rows since the last apply, and why. */
   failed(): ReadonlyMap<bigint, string> {
     return this.#failed;
@@ -217,6 +224,11 @@ export class IpSetMaps {
   #wantRow(table: Table, key: string, value: number | null): void {
     if (value === null) this.#delta[table].deleteDesired(key);
     else this.#delta[table].setDesired(key, value);
+  }
+
+  #auditOf(delta: DeltaTable<string, number>, map: ReadableMap): MapAudit<number> {
+    const same = (found: Uint8Array, held: number) => Buffer.from(found).readUInt32LE() === held;
+    return new MapAudit({ map, actual: () => delta.actual(), textOf: latin1, keyOf: bytes, same });
   }
 
   #readBack(table: Table, map: RowMap): void {

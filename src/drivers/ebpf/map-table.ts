@@ -1,13 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A map whose every row is ours, for the reconciler: keys as hexadecimal text, values as bytes. */
 import type { BpfMap, MapEntry } from '../../kernel/bpf/map.ts';
-import { type KernelTable, Reconciler } from '../../reconcile/reconciler.ts';
+import { type KernelTable, Reconciler, type TableReport } from '../../reconcile/reconciler.ts';
+import { MapAudit } from './map-audit.ts';
 
-export type MapRows = Reconciler<string, Uint8Array>;
+export class MapRows extends Reconciler<string, Uint8Array> {
+  readonly #audit: MapAudit<Uint8Array>;
+  readonly #room: { readonly name: string; readonly maxEntries: number };
 
-/** @param name - for reports. @param told - what stands for the key in a report; the hexadecimal text where it says nothing. */
+  /** @param name - for reports. */
+  constructor(map: BpfMap, name: string) {
+    super(new MapTable(map, name));
+    this.#room = map.info;
+    const actual = () => this.actual();
+    this.#audit = new MapAudit({ map, actual, textOf: keyText, keyOf, same: sameBytes });
+  }
+
+  /** What did not fit is told with how much does, and how much would be wanted. */
+  override apply(): TableReport {
+    const report = super.apply();
+    const { name, maxEntries } = this.#room;
+    const want = this.desired().size;
+    if (report.failed.length === 0 || want <= maxEntries) return report;
+    const room = `map ${name} has room for ${maxEntries} rows, want ${want}`;
+    return { ...report, failed: report.failed.map((f) => ({ ...f, message: `${f.message}; ${room}` })) };
+  }
+
+  /** Someone else wrote there, as far as a look at the next portion tells. */
+  differs(): boolean {
+    return this.#audit.differs();
+  }
+}
+
 export function reconciled(map: BpfMap, name: string): MapRows {
-  return new Reconciler(new MapTable(map, name));
+  return new MapRows(map, name);
 }
 
 export function keyText(key: Uint8Array): string {
@@ -47,13 +73,20 @@ class MapTable implements KernelTable<string, Uint8Array> {
     upserts: readonly (readonly [string, Uint8Array])[],
     deletes: readonly string[],
   ): ReadonlyMap<string, Error> {
-    const bytes = (text: string) => new Uint8Array(Buffer.from(text, 'hex'));
-    const refused = this.#map.setMany(upserts.map(([key, value]) => [bytes(key), value] as const));
-    const stuck = this.#map.deleteMany(deletes.map(bytes));
+    const refused = this.#map.setMany(upserts.map(([key, value]) => [keyOf(key), value] as const));
+    const stuck = this.#map.deleteMany(deletes.map(keyOf));
     return new Map([...refused, ...stuck].map(({ key, error }) => [keyText(key), error]));
   }
 
   same(a: Uint8Array, b: Uint8Array): boolean {
-    return Buffer.compare(a, b) === 0;
+    return sameBytes(a, b);
   }
+}
+
+function keyOf(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, 'hex'));
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
 }

@@ -152,6 +152,11 @@ export class PolicyPrograms {
     this.#ipSets.queueResync();
   }
 
+  /** Someone else wrote to places of ours. */
+  differs(): boolean {
+    return this.#store.differs();
+  }
+
   /** Each block of instructions beside the rule that it came from; null: there is no program. */
   listing({ key }: WantedPolicy): readonly ListedBlock[] | null {
     const stored = this.#wanted.get(keyText(key))?.stored;

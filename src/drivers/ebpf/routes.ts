@@ -35,6 +35,7 @@ export class Routes {
   #nodes: ReadonlySet<Cidr> = new Set();
   #own: ReadonlySet<Cidr> = new Set();
   #links: ReadonlyMap<string, number> = new Map();
+  #refused: ReadonlyMap<KeyPath, string> = new Map();
 
   constructor(map: BpfMap) {
     this.#rows = reconciled(map, 'eBPF routes');
@@ -86,10 +87,32 @@ export class Routes {
     this.#rows.queueResync();
   }
 
+  /** Someone else wrote the map. */
+  differs(): boolean {
+    return this.#rows.differs();
+  }
+
   apply(): TableReport {
     for (const cidr of this.#dirty) this.#make(cidr);
     this.#dirty.clear();
-    return this.#rows.apply();
+    const report = this.#rows.apply();
+    this.#refused = report.failed.length === 0 ? new Map() : this.#ownersOf(report.failed);
+    return { ...report, failed: report.failed.filter(({ key }) => !this.#ownerOf(key)) };
+  }
+
+  /** Endpoints of which an address has no row since the last apply, and why: nobody reaches them, and they nobody. */
+  refusals(): ReadonlyMap<KeyPath, string> {
+    return this.#refused;
+  }
+
+  #ownersOf(failed: TableReport['failed']): ReadonlyMap<KeyPath, string> {
+    const owners = failed.map(({ key, message }) => [this.#ownerOf(key), message] as const);
+    return new Map(owners.flatMap(([id, message]) => (id === null ? [] : [[id, message] as const])));
+  }
+
+  #ownerOf(key: string): KeyPath | null {
+    for (const [cidr, { id }] of this.#local) if (keyText(routeKey(cidr)) === key) return id;
+    return null;
   }
 
   #markAll(before: readonly Cidr[]): void {

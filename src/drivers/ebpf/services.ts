@@ -102,6 +102,11 @@ export class Services {
     for (const rows of this.#tables()) rows.queueResync();
   }
 
+  /** Someone else wrote one of the maps. */
+  differs(): boolean {
+    return this.#tables().some((rows) => rows.differs());
+  }
+
   /** True once after a backend went. */
   takeLostBackend(): boolean {
     const lost = this.#lostBackend;

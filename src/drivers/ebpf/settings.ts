@@ -93,6 +93,12 @@ export class Settings {
     this.#written = null;
   }
 
+  /** Someone else wrote it. */
+  differs(): boolean {
+    const found = this.#written && this.#map.get(key);
+    return this.#written !== null && (found === null || Buffer.compare(found, this.#written) !== 0);
+  }
+
   /** @returns whether it had to write. */
   apply(): number {
     const row = this.#row();

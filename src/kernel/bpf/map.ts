@@ -180,20 +180,25 @@ export class BpfMap implements Disposable {
    * a view of its batch: keep what you need of it, not thousands of pairs.
    */
   *entries(): Generator<MapEntry> {
+    for (const chunk of this.chunks()) yield* chunk;
+  }
+
+  /** The same in portions of about so many, each read when it is asked for. */
+  *chunks(size: number = this.#batchEntries): Generator<readonly MapEntry[]> {
     const cursor = new Uint8Array(new ArrayBuffer(Math.max(this.info.keySize, 8)));
-    let capacity = this.#batchEntries;
+    let capacity = Math.min(size, this.#batchEntries);
     for (let first = true; this.#hasBatches; ) {
       const batch = this.#readBatch(cursor, first, capacity);
       if (batch.errno === ENOTSUPP) this.#hasBatches = false;
       else if (batch.errno === ENOSPC)
         capacity *= 2; // one hash bucket holds more than that
       else {
-        yield* batch.entries;
+        yield batch.entries;
         first = false;
         if (batch.errno === ENOENT) return;
       }
     }
-    yield* this.#walk();
+    for (const entry of this.#walk()) yield [entry];
   }
 
   /** One slice for each possible CPU. */
