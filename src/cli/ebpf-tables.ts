@@ -25,17 +25,18 @@ export interface Column<T> {
 
 export interface TableForm {
   readonly wide: boolean;
+  /** Several nodes answered: each row says which is its own. */
+  readonly several: boolean;
 }
 
-/** Rows of several nodes say which. Nothing to show is said in words. */
+/** Nothing to show is said in words. */
 export function nodeTable<T>(
   rows: readonly FromNode<T>[],
   columns: readonly Column<T>[],
-  { wide }: TableForm,
+  { wide, several }: TableForm,
 ): string {
   if (rows.length === 0) return 'none\n';
   const ofNode: Column<FromNode<T>> = { title: 'NODE', cell: ({ node }) => node };
-  const several = new Set(rows.map(({ node }) => node)).size > 1;
   const shown = [...(several ? [ofNode] : []), ...columns.filter((column) => wide || !column.wide)];
   return tableText([
     shown.map(({ title }) => title),
@@ -192,7 +193,7 @@ export function ipSetTable(answers: readonly AnswerOf<'ipset'>[], form: TableFor
         nodeTable(
           withNode([answer], ({ members }) => members),
           memberColumns,
-          form,
+          { ...form, several: false },
         )
       );
     })

@@ -349,7 +349,10 @@ test('of several nodes each says which, and one that cannot answer does not keep
   };
   const sockets = [scene.agent.socket, other.socket, join(scene.cli.folder, 'none')];
   const { answers: links, wantAll } = await askAll<typeof answers.links>(sockets, '/ebpf/links', {}, io);
-  assert.match(linksTable(links, { wide: false }), /^NODE +LINK.*\nn1 +cali2.*\nn2 +cali2.*\n$/);
+  assert.match(
+    linksTable(links, { wide: false, several: true }),
+    /^NODE +LINK.*\nn1 +cali2.*\nn2 +cali2.*\n$/,
+  );
   assert.match(notes.join(), /cannot reach/);
   assert.throws(wantAll, { exitCode: 7 });
 });

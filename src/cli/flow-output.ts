@@ -90,7 +90,7 @@ function recordsText(answers: readonly Some[], { output }: FlowQuestion): string
   if (output === 'json') return jsonText(answers);
   if (output === 'yaml') return manifestText(answers);
   const flows = withNode(answers, (answer) => answer.flows).toSorted((a, b) => a.timeMs - b.timeMs);
-  return nodeTable(flows, flowColumns, { wide: output === 'wide' });
+  return nodeTable(flows, flowColumns, { wide: output === 'wide', several: answers.length > 1 });
 }
 
 function countsText(answers: readonly Some[], perMs: number, { output }: FlowQuestion): string {
@@ -112,5 +112,5 @@ export function windowText(window: FromNode<FlowWindow>, wide: boolean): string 
   const more = window.uncounted > 0 ? `, and ${window.uncounted} records of further keys` : '';
   const span = `${new Date(window.fromMs).toISOString()} to ${new Date(window.toMs).toISOString()}`;
   const rows = withNode([window], ({ rows }) => rows);
-  return `${window.node}, ${span}${more}\n${nodeTable(rows, countColumns, { wide })}`;
+  return `${window.node}, ${span}${more}\n${nodeTable(rows, countColumns, { wide, several: false })}`;
 }

@@ -126,7 +126,7 @@ async function show<K extends Kind>(kind: K, query: Query, options: EbpfOptions,
   if (!(await plainly(answers, options, io))) {
     const tables = await import('../ebpf-tables.ts');
     const { table, rows } = views[kind];
-    io.out(table(tables, answers, { wide: options.output === 'wide' }));
+    io.out(table(tables, answers, { wide: options.output === 'wide', several: answers.length > 1 }));
     const note = tables.leftOutNote(answers, rows);
     if (note !== null) io.note(note);
   }

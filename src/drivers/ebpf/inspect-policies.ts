@@ -41,7 +41,8 @@ function inspectedPolicy(of: Inspected, policy: WantedPolicy): InspectedPolicy {
 
 function hitsOf(of: Inspected, rule: string): InspectedBlock['hits'] {
   const id = ruleId(rule);
-  if (of.names.rule(id) === null) return null;
+  const name = of.names.rule(id);
+  if (name === null || name.prefix !== undefined) return null; // Log rules end nothing, and are not counted
   const map = of.map('rule_hits');
   const value = map.get(new Row(8).u64(0, id).bytes);
   return value ? sumOf(map, value) : 0;
