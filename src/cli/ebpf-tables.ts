@@ -6,6 +6,7 @@ import type {
   InspectedMember,
   InspectedRoute,
   InspectedSet,
+  InspectionKind,
   NatBackend,
   NatFrontend,
   SocketName,
@@ -45,11 +46,11 @@ export function nodeTable<T>(
 }
 
 /** What each answer's limit left out; null: nothing, or answers of that kind have no limit. */
-export function leftOutNote(answers: readonly object[], noun: string): string | null {
+export function leftOutNote(kind: TableKind, answers: readonly object[]): string | null {
   const short = answers.filter(isCut);
   if (short.length === 0) return null;
   const counts = short.map(({ node, leftOut }) => `${leftOut} more on ${node}`).join(', ');
-  return `note: ${noun}: ${counts} not shown; want them with --limit, or fewer with a filter`;
+  return `note: ${views[kind].rows}: ${counts} not shown; want them with --limit, or fewer with a filter`;
 }
 
 function isCut(answer: object): answer is { readonly node: string; readonly leftOut: number } {
@@ -62,6 +63,33 @@ export function withNode<A extends { readonly node: string }, T>(
   rows: (answer: A) => readonly T[],
 ): readonly FromNode<T>[] {
   return answers.flatMap((answer) => rows(answer).map((row) => ({ ...row, node: answer.node })));
+}
+
+/** Policies are no table: policy-listing.ts. */
+export type TableKind = Exclude<InspectionKind, 'policy'>;
+
+/** What a limit cuts, and how answers are shown. */
+const views: {
+  readonly [K in TableKind]: {
+    readonly rows: string;
+    readonly table: (answers: readonly AnswerOf<K>[], form: TableForm) => string;
+  };
+} = {
+  conntrack: { rows: 'flows', table: conntrackTable },
+  nat: { rows: 'frontends', table: natTable },
+  routes: { rows: 'routes', table: routesTable },
+  ipsets: { rows: 'sets', table: ipSetsTable },
+  ipset: { rows: 'members', table: ipSetTable },
+  counters: { rows: 'rules', table: countersTable },
+  links: { rows: 'links', table: linksTable },
+};
+
+export function ebpfTable<K extends TableKind>(
+  kind: K,
+  answers: readonly AnswerOf<K>[],
+  form: TableForm,
+): string {
+  return views[kind].table(answers, form);
 }
 
 const flowColumns: readonly Column<TrackedFlow>[] = [
@@ -80,7 +108,7 @@ const flowColumns: readonly Column<TrackedFlow>[] = [
   { title: 'RULE', cell: ({ rule }) => rule ?? '-' },
 ];
 
-export function conntrackTable(answers: readonly AnswerOf<'conntrack'>[], form: TableForm): string {
+function conntrackTable(answers: readonly AnswerOf<'conntrack'>[], form: TableForm): string {
   return nodeTable(
     withNode(answers, ({ flows }) => flows),
     flowColumns,
@@ -118,7 +146,7 @@ const natColumns: readonly Column<NatFrontend>[] = [
   { title: 'BY', cell: ({ maglev }) => (maglev ? 'Maglev' : 'chance'), wide: true },
 ];
 
-export function natTable(answers: readonly AnswerOf<'nat'>[], form: TableForm): string {
+function natTable(answers: readonly AnswerOf<'nat'>[], form: TableForm): string {
   const backends = (frontend: NatFrontend) => backendsText(frontend, form.wide);
   return nodeTable(
     withNode(answers, ({ frontends }) => frontends),
@@ -153,7 +181,7 @@ const routeColumns: readonly Column<InspectedRoute>[] = [
   { title: 'BY', cell: ({ via }) => via ?? '-' },
 ];
 
-export function routesTable(answers: readonly AnswerOf<'routes'>[], form: TableForm): string {
+function routesTable(answers: readonly AnswerOf<'routes'>[], form: TableForm): string {
   return nodeTable(
     withNode(answers, ({ routes }) => routes),
     routeColumns,
@@ -169,7 +197,7 @@ const setColumns: readonly Column<InspectedSet>[] = [
   { title: 'DESCRIPTION', cell: ({ description }) => description },
 ];
 
-export function ipSetsTable(answers: readonly AnswerOf<'ipsets'>[], form: TableForm): string {
+function ipSetsTable(answers: readonly AnswerOf<'ipsets'>[], form: TableForm): string {
   return nodeTable(
     withNode(answers, ({ sets }) => sets),
     setColumns,
@@ -184,7 +212,7 @@ const memberColumns: readonly Column<InspectedMember>[] = [
   { title: 'OF', cell: ({ source }) => source ?? '-' },
 ];
 
-export function ipSetTable(answers: readonly AnswerOf<'ipset'>[], form: TableForm): string {
+function ipSetTable(answers: readonly AnswerOf<'ipset'>[], form: TableForm): string {
   return answers
     .map((answer) => {
       const title = `${answer.node}: ${answer.set.description}, ${plural(answer.set.rows, 'row')}\n`;
@@ -200,7 +228,7 @@ export function ipSetTable(answers: readonly AnswerOf<'ipset'>[], form: TableFor
     .join('\n');
 }
 
-export function countersTable(answers: readonly AnswerOf<'counters'>[], form: TableForm): string {
+function countersTable(answers: readonly AnswerOf<'counters'>[], form: TableForm): string {
   const drops = nodeTable(
     withNode(answers, (answer) => answer.drops),
     [
@@ -234,7 +262,7 @@ const linkColumns: readonly Column<InspectedLink>[] = [
   { title: 'PROGRAMS', cell: programsText },
 ];
 
-export function linksTable(answers: readonly AnswerOf<'links'>[], form: TableForm): string {
+function linksTable(answers: readonly AnswerOf<'links'>[], form: TableForm): string {
   return nodeTable(
     withNode(answers, ({ links }) => links),
     linkColumns,

@@ -338,7 +338,7 @@ test('of several nodes each says which, and one that cannot answer does not keep
   const path = join(scene.cli.folder, 'n.sock');
   await using other = await FakeAgent.open(path, 'n2', ({ kind }) => answers[kind]);
   const { askAll } = await import('./agent-inspection.ts');
-  const { linksTable } = await import('./ebpf-tables.ts');
+  const { ebpfTable } = await import('./ebpf-tables.ts');
   const notes: string[] = [];
   const io = {
     env: {},
@@ -350,7 +350,7 @@ test('of several nodes each says which, and one that cannot answer does not keep
   const sockets = [scene.agent.socket, other.socket, join(scene.cli.folder, 'none')];
   const { answers: links, wantAll } = await askAll<typeof answers.links>(sockets, '/ebpf/links', {}, io);
   assert.match(
-    linksTable(links, { wide: false, several: true }),
+    ebpfTable('links', links, { wide: false, several: true }),
     /^NODE +LINK.*\nn1 +cali2.*\nn2 +cali2.*\n$/,
   );
   assert.match(notes.join(), /cannot reach/);

@@ -3,10 +3,8 @@
 import { type Command, Option } from 'commander';
 import type { AnswerOf, Query } from '../agent-inspection.ts';
 import { group } from '../command.ts';
-import type { TableForm } from '../ebpf-tables.ts';
+import type { TableKind } from '../ebpf-tables.ts';
 import type { Io } from '../io.ts';
-
-type Tables = typeof import('../ebpf-tables.ts');
 
 interface EbpfOptions {
   readonly socket?: string;
@@ -26,24 +24,6 @@ interface DumpOptions extends EbpfOptions {
   readonly direction?: string;
   readonly ipVersion?: string;
 }
-
-type Kind = 'conntrack' | 'nat' | 'routes' | 'ipsets' | 'ipset' | 'counters' | 'links';
-
-/** How a kind of answer is shown; `rows` is what a limit cuts. */
-const views: {
-  readonly [K in Kind]: {
-    readonly rows: string;
-    readonly table: (tables: Tables, answers: readonly AnswerOf<K>[], form: TableForm) => string;
-  };
-} = {
-  conntrack: { rows: 'flows', table: (tables, answers, form) => tables.conntrackTable(answers, form) },
-  nat: { rows: 'frontends', table: (tables, answers, form) => tables.natTable(answers, form) },
-  routes: { rows: 'routes', table: (tables, answers, form) => tables.routesTable(answers, form) },
-  ipsets: { rows: 'sets', table: (tables, answers, form) => tables.ipSetsTable(answers, form) },
-  ipset: { rows: 'members', table: (tables, answers, form) => tables.ipSetTable(answers, form) },
-  counters: { rows: 'rules', table: (tables, answers, form) => tables.countersTable(answers, form) },
-  links: { rows: 'links', table: (tables, answers, form) => tables.linksTable(answers, form) },
-};
 
 export function register(program: Command, io: Io): void {
   const ebpf = group(program, 'ebpf', 'look into the eBPF data plane');
@@ -101,7 +81,7 @@ function reading(command: Command): Command {
     );
 }
 
-async function showRows(kind: Kind, options: RowOptions, io: Io): Promise<void> {
+async function showRows(kind: TableKind, options: RowOptions, io: Io): Promise<void> {
   const { address, endpoint, service, limit } = options;
   return show(kind, { address, endpoint, service, limit }, options, io);
 }
@@ -114,7 +94,7 @@ async function showSets(set: string | undefined, options: RowOptions, io: Io): P
   throw new UsageError('--address: got no set, want the one whose members to look through');
 }
 
-async function show<K extends Kind>(kind: K, query: Query, options: EbpfOptions, io: Io): Promise<void> {
+async function show<K extends TableKind>(kind: K, query: Query, options: EbpfOptions, io: Io): Promise<void> {
   const { agentSockets } = await import('../agent-status.ts');
   const { askAll } = await import('../agent-inspection.ts');
   const { answers, wantAll } = await askAll<AnswerOf<K>>(
@@ -124,10 +104,9 @@ async function show<K extends Kind>(kind: K, query: Query, options: EbpfOptions,
     io,
   );
   if (!(await plainly(answers, options, io))) {
-    const tables = await import('../ebpf-tables.ts');
-    const { table, rows } = views[kind];
-    io.out(table(tables, answers, { wide: options.output === 'wide', several: answers.length > 1 }));
-    const note = tables.leftOutNote(answers, rows);
+    const { ebpfTable, leftOutNote } = await import('../ebpf-tables.ts');
+    io.out(ebpfTable(kind, answers, { wide: options.output === 'wide', several: answers.length > 1 }));
+    const note = leftOutNote(kind, answers);
     if (note !== null) io.note(note);
   }
   wantAll();
