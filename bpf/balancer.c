@@ -5,7 +5,8 @@
  *
  * Attached to the cgroup of this node's processes and workloads (cgroup/connect, sendmsg, recvmsg, getpeername).
  *
- * TCP by default; UDP where asked for, as a UDP socket keeps to its backend even when that is gone.
+ * TCP by default; UDP where asked for, as a UDP socket keeps to its backend even when that is gone, and for a node's own port asked
+ * by the node itself, to which there is no other way.
  */
 #include "services.h"
 
@@ -36,12 +37,18 @@ ALWAYS_INLINE void fill_client(struct tuple *tuple, struct bpf_sock_addr *sock)
 	tuple->src.word[3] = cookie;
 }
 
-ALWAYS_INLINE int is_here(const struct address *address)
+ALWAYS_INLINE __u32 route_flags(const struct address *address)
 {
 	struct route_key key = {.prefix_length = 128, .address = *address};
 	struct route *route = bpf_map_lookup_elem(&routes, &key);
 
-	return route && (route->flags & (ROUTE_NODE | ROUTE_LOCAL)) == (ROUTE_NODE | ROUTE_LOCAL);
+	return route ? route->flags : 0;
+}
+
+/* A node's port asked by that very node: those packets leave by no link, so that none of our programs would ever see one. */
+ALWAYS_INLINE int is_for_itself(const struct settings *settings, struct bpf_sock_addr *sock, __u32 flags)
+{
+	return (flags & (ROUTE_NODE | ROUTE_LOCAL)) == (ROUTE_NODE | ROUTE_LOCAL) && bpf_get_netns_cookie(sock) == settings->host;
 }
 
 /* 1: led to `chosen`. */
@@ -51,10 +58,14 @@ ALWAYS_INLINE int lead(struct bpf_sock_addr *sock, struct asked *asked, struct b
 	struct socket_key key = {};
 	struct socket_name name = {};
 	struct frontend *frontend;
+	__u32 flags;
 
-	if (!settings || !is_wanted(settings, asked->tuple.protocol))
+	if (!settings)
 		return 0;
-	frontend = frontend_of(&asked->tuple, asked->family, SCOPE_INSIDE, is_here(&asked->tuple.dst));
+	flags = route_flags(&asked->tuple.dst);
+	if (!is_wanted(settings, asked->tuple.protocol) && !is_for_itself(settings, sock, flags))
+		return 0;
+	frontend = frontend_of(&asked->tuple, asked->family, SCOPE_INSIDE, flags & ROUTE_NODE);
 	if (!frontend)
 		return 0;
 	fill_client(&asked->tuple, sock);

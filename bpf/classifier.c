@@ -146,6 +146,19 @@ ALWAYS_INLINE int is_dsr(const struct settings *settings, const struct route *cl
 	return (settings->flags & SETTING_DSR) && !(client && (client->flags & ROUTE_DSR_OPT_OUT));
 }
 
+/*
+ * Whoever starts here need not go by way of the node that he asks: there his packets would come back to us by the tunnel as if they
+ * were another's.
+ */
+ALWAYS_INLINE int is_asked_as_node(const struct packet *packet, const struct route *at)
+{
+	if (packet->flags & PACKET_TUNNELLED)
+		return 1;
+	if (!at || !(at->flags & ROUTE_NODE))
+		return 0;
+	return packet->hook != HOOK_FROM_NETWORK || (at->flags & ROUTE_LOCAL);
+}
+
 SEC("tc")
 int service(struct __sk_buff *skb)
 {
@@ -162,8 +175,7 @@ int service(struct __sk_buff *skb)
 	at = route_to(&packet->now.dst);
 	client = route_to(&packet->now.src);
 	scope = scope_of(packet, client);
-	frontend = frontend_of(&packet->now, packet->family, scope,
-			       (at && (at->flags & ROUTE_NODE) && (at->flags & ROUTE_LOCAL)) || scope == SCOPE_TUNNEL);
+	frontend = frontend_of(&packet->now, packet->family, scope, is_asked_as_node(packet, at));
 	if (!frontend) {
 		if (packet->flags & PACKET_TUNNELLED)
 			DROP(skb, packet, REASON_NO_BACKEND);
@@ -331,14 +343,12 @@ int route(struct __sk_buff *skb)
 	if (packet->hook == HOOK_TO_WORKLOAD) {
 		packet->way.forward = FORWARD_STACK;
 		packet->endpoint = in->endpoint;
-	} else if (packet->hook == HOOK_TO_NETWORK && !(packet->flow_flags & FLOW_TRANSLATES)) {
-		packet->way.forward = FORWARD_STACK; /* the stack routed it already */
+	} else if (packet->hook == HOOK_TO_NETWORK && !(packet->flow_flags & FLOW_TRANSLATE_DST)) {
+		packet->way.forward = FORWARD_STACK; /* the stack routed it already, and asked for the neighbour */
 	} else if (packet->way.forward != FORWARD_TUNNEL) {
 		packet->way = found.way;
 		packet->endpoint = found.endpoint;
 	}
-	if (packet->hook == HOOK_TO_NETWORK && packet->way.forward == FORWARD_NEIGH && packet->way.out_ifindex == skb->ifindex)
-		packet->way.forward = FORWARD_STACK;
 	if (packet->hook != HOOK_FROM_WORKLOAD && packet->hook != HOOK_TO_WORKLOAD && !found.workload &&
 	    is_none_of_ours(packet, in, out))
 		return up_to_host(skb);
@@ -545,13 +555,11 @@ int resolve(struct __sk_buff *skb)
 		found.way.forward = FORWARD_TUNNEL;
 	} else if ((flow->flags & (FLOW_REPLY | FLOW_BY_STACK)) == (FLOW_REPLY | FLOW_BY_STACK)) {
 		found.way.forward = FORWARD_STACK;
-	} else if (hook == HOOK_TO_WORKLOAD || (hook == HOOK_TO_NETWORK && !(flow->flags & FLOW_TRANSLATES))) {
+	} else if (hook == HOOK_TO_WORKLOAD || (hook == HOOK_TO_NETWORK && !(flow->flags & FLOW_TRANSLATE_DST))) {
 		found.way.forward = FORWARD_STACK;
 		found.endpoint = flow->endpoint;
 	} else {
 		find_way(skb, &flow->to, p.family | hook << 8, &found);
-		if (hook == HOOK_TO_NETWORK && found.way.forward == FORWARD_NEIGH && found.way.out_ifindex == skb->ifindex)
-			found.way.forward = FORWARD_STACK;
 	}
 	/* another workload has that address now, or none has: what was allowed was allowed to the one before */
 	if (flow->endpoint && flow->endpoint != found.endpoint) {

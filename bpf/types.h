@@ -360,8 +360,9 @@ struct settings {
 	__u64 timeouts[8];     /* 56: nanoseconds, enum timeout */
 	__u32 judgement;       /* 120: goes up whenever a policy or a set changes */
 	__u32 zero;
+	__u64 host;            /* 128: cookie of this host's network namespace: bpf_get_netns_cookie */
 };
-SIZE_IS(struct settings, 128);
+SIZE_IS(struct settings, 136);
 
 enum setting_flags {
 	SETTING_DROP_INVALID = 1 << 0,

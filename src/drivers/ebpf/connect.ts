@@ -12,9 +12,17 @@ import { programIdOf } from '../../kernel/bpf/load.ts';
 import type { CgroupHook } from '../../kernel/bpf/program-types.ts';
 import type { Fd } from '../../kernel/sys/fd.ts';
 
-const hooks: readonly CgroupHook[] = ['connect4', 'connect6', 'getpeername4', 'getpeername6'];
-/** UDP sockets that are not connected ask with each datagram. */
-const datagramHooks: readonly CgroupHook[] = ['sendmsg4', 'sendmsg6', 'recvmsg4', 'recvmsg6'];
+/** UDP sockets that are not connected ask with each datagram: the programs know which protocol is wanted for whom. */
+const hooks: readonly CgroupHook[] = [
+  'connect4',
+  'connect6',
+  'getpeername4',
+  'getpeername6',
+  'sendmsg4',
+  'sendmsg6',
+  'recvmsg4',
+  'recvmsg6',
+];
 
 export class ConnectHooks {
   readonly #directory: string;
@@ -30,17 +38,14 @@ export class ConnectHooks {
 
   /** @returns how many hooks it had to change. @throws {KernelError} ENOENT, EBADF when the folder is no cgroup2's */
   apply(mode: TranslationConfig['connectTime']): number {
-    const wanted = mode === 'off' ? [] : mode === 'tcp' ? hooks : [...hooks, ...datagramHooks];
-    const others = [...hooks, ...datagramHooks].filter((hook) => !wanted.includes(hook));
-    const put = wanted.filter((hook) => this.#put(hook));
-    const taken = others.filter((hook) => this.#take(hook));
-    return put.length + taken.length;
+    const changed = hooks.filter((hook) => (mode === 'off' ? this.#take(hook) : this.#put(hook)));
+    return changed.length;
   }
 
   /** A hook at which another program runs than ours; null when all are as they should be. */
   changed(mode: TranslationConfig['connectTime']): string | null {
-    const wanted = mode === 'off' ? [] : mode === 'tcp' ? hooks : [...hooks, ...datagramHooks];
-    return wanted.find((hook) => this.#running(hook) !== programIdOf(this.#program(hook))) ?? null;
+    if (mode === 'off') return null;
+    return hooks.find((hook) => this.#running(hook) !== programIdOf(this.#program(hook))) ?? null;
   }
 
   #put(hook: CgroupHook): boolean {

@@ -89,7 +89,7 @@ export const routeFlags = {
 } as const;
 
 /** struct settings. */
-export const settingsBytes = 128;
+export const settingsBytes = 136;
 export const settingsAt = {
   generation: 0,
   flags: 4,
@@ -100,6 +100,7 @@ export const settingsAt = {
   own: 24,
   timeouts: 56,
   judgement: 120,
+  host: 128,
 } as const;
 export const settingFlags = {
   dropInvalid: 1,

@@ -9,6 +9,7 @@ import { defaultDataplaneConfig } from '../../contract/config.ts';
 import type { DataplaneConfig } from '../../contract/dataplane.ts';
 import type { FlowTimeouts, TranslationConfig } from '../../contract/services.ts';
 import type { BpfMap } from '../../kernel/bpf/map.ts';
+import { netnsCookie } from '../../kernel/netns-cookie.ts';
 import { familyOf } from '../../lib/address.ts';
 import type { Address } from '../../lib/brand.ts';
 import { settingFlags, settingsAt, settingsBytes } from './layout.ts';
@@ -48,6 +49,7 @@ export const noTranslation: TranslationConfig = {
 
 export class Settings {
   readonly #map: BpfMap;
+  readonly #host = netnsCookie();
   #config: DataplaneConfig = defaultDataplaneConfig;
   #translation: TranslationConfig = noTranslation;
   #own: readonly Address[] = [];
@@ -56,6 +58,7 @@ export class Settings {
   #tellsAllowed = true;
   #written: Uint8Array | null = null;
 
+  /** In the network namespace of the calling thread. */
   constructor(map: BpfMap) {
     this.#map = map;
     const found = map.get(key);
@@ -123,7 +126,8 @@ export class Settings {
       .u32(settingsAt.tunnelPort, this.#config.vxlanPort)
       .u32(settingsAt.natPortFirst, natPorts.first)
       .u32(settingsAt.natPortCount, natPorts.last - natPorts.first + 1)
-      .u32(settingsAt.endpointToHost, this.#config.endpointToHost === 'drop' ? 0 : 1);
+      .u32(settingsAt.endpointToHost, this.#config.endpointToHost === 'drop' ? 0 : 1)
+      .u64(settingsAt.host, this.#host);
     for (const address of this.#own)
       row.address(settingsAt.own + (familyOf(address) === 4 ? 0 : 16), address);
     for (const [i, name] of timeoutOrder.entries())
