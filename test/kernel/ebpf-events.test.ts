@@ -9,7 +9,9 @@ import type { FlowRecord } from '../../src/contract/flow.ts';
 import type { Inspection, InspectionAnswer, InspectionKind } from '../../src/contract/inspect.ts';
 import type { ServiceFrontend } from '../../src/contract/services.ts';
 import { EbpfDriver } from '../../src/drivers/ebpf/driver.ts';
+import { FlowEvents } from '../../src/drivers/ebpf/events.ts';
 import { noTranslation } from '../../src/drivers/ebpf/settings.ts';
+import { BpfMap } from '../../src/kernel/bpf/map.ts';
 import { connectUdp } from '../../src/kernel/socket.ts';
 import { sys } from '../../src/kernel/sys/open.ts';
 import { parseAddress } from '../../src/lib/address.ts';
@@ -318,4 +320,47 @@ rootTest("sets with their members; counters by rule; an endpoint's policy beside
     true,
   );
   await assert.rejects(scene.driver.inspect({ kind: 'policy', endpoint: 'nobody' }), NotFoundError);
+});
+
+rootTest('drops that are counted while there is room in the ring were never to be told', (rig) => {
+  const events = rig.use(
+    BpfMap.create({ name: 'events', type: 'RINGBUF', keySize: 0, valueSize: 0, maxEntries: 4096, flags: 0 }),
+  );
+  const drops = rig.use(
+    BpfMap.create({
+      name: 'drops',
+      type: 'PERCPU_ARRAY',
+      keySize: 4,
+      valueSize: 8,
+      maxEntries: 32,
+      flags: 0,
+    }),
+  );
+  const nobody = () => null;
+  const names = {
+    rule: nobody,
+    endpoint: nobody,
+    endpointOf: nobody,
+    endpointBehind: nobody,
+    frontend: nobody,
+  };
+  let lost = 0;
+  const reader = rig.use(
+    new FlowEvents(
+      { events, drops },
+      {
+        names,
+        onFlows: (_, missing) => {
+          lost += missing;
+        },
+      },
+    ),
+  );
+  for (const count of [7n, 9n, 1000n]) {
+    drops.set(Uint8Array.of(1, 0, 0, 0), drops.forEveryCpu(new Uint8Array(BigUint64Array.of(count).buffer)));
+    reader.drain();
+  }
+  reader.drain();
+  assert.equal(lost, 0);
+  assert.deepEqual(reader.counts(), { told: 0, lost: 0 });
 });

@@ -65,6 +65,11 @@ export class FakeAgent implements AsyncDisposable {
     for (const response of this.#streams) response.end();
   }
 
+  /** What followers did not read yet. */
+  unsentBytes(): number {
+    return this.#streams.reduce((sum, response) => sum + response.writableLength, 0);
+  }
+
   tell(flows: readonly FlowRecord[], lost = 0): void {
     this.#tell(flows, lost);
   }

@@ -5,9 +5,10 @@
  * Programs wake nobody, so that a packet costs no more for being told of: the ring is read on a timer. Who floods a node must not
  * keep its driver busy: beyond so many records in one reading the rest is counted, not read.
  *
- * How many were lost: those that were counted instead of read, exactly; and drops that found the ring full, as far as the counts
- * of `drops` are ahead of the events of the same reason that came. This holds for reasons that are always told (reasons.ts);
- * allowed flows that found the ring full are counted nowhere.
+ * How many were lost: those that were counted instead of read, exactly; and drops that found the ring full: as many as the counts
+ * of `drops` went ahead of the events of the same reason while it was full. This is exact for reasons that are always told
+ * (reasons.ts), but for packets that XDP drops in the same moments, which are counted and never told; allowed flows that found
+ * the ring full are counted nowhere.
  *
  * @see bpf/events.h
  */
@@ -17,7 +18,7 @@ import { openRingBuffer, type RingBuffer } from '../../kernel/bpf/ring-buffer.ts
 import type { Address } from '../../lib/brand.ts';
 import type { RuleName } from './compile.ts';
 import { dropCount } from './drop-counts.ts';
-import { eventAt, hooks, maximumLogs, maximumStages, verdicts } from './layout.ts';
+import { eventAt, eventBytes, hooks, maximumLogs, maximumStages, verdicts } from './layout.ts';
 import { reasonOf, reasons } from './reasons.ts';
 import { isIcmp, type Tuple, tupleOf } from './row-view.ts';
 
@@ -46,6 +47,8 @@ export interface FlowEventOptions {
 }
 
 const readEveryMs = 50;
+/** With its header, rounded up to 8: kernel/bpf/ringbuf.c. */
+const ringRecordBytes = (8 + eventBytes + 7) & ~7;
 /** In that order, from 1. */
 const hookNames: readonly FlowHook[] = ['from-workload', 'to-workload', 'from-network', 'to-network'];
 
@@ -53,9 +56,12 @@ export class FlowEvents implements Disposable {
   readonly #ring: RingBuffer;
   readonly #timer: NodeJS.Timeout;
   readonly #losses: Losses;
+  readonly #recordsInRing: number;
   readonly #options: Required<FlowEventOptions>;
   #flows: FlowRecord[] = [];
   #skipped = 0;
+  /** Also those that the ring had us read by itself: it may, although nobody is woken. */
+  #records = 0;
   #wallMs = 0;
   #told = 0;
   #lost = 0;
@@ -63,9 +69,9 @@ export class FlowEvents implements Disposable {
   constructor(maps: { readonly events: BpfMap; readonly drops: BpfMap }, options: FlowEventOptions) {
     this.#options = { mostPerReading: 500, ...options };
     this.#losses = new Losses(maps.drops);
+    this.#recordsInRing = Math.floor(maps.events.info.maxEntries / ringRecordBytes);
     this.#ring = openRingBuffer(maps.events, (view) => this.#onRecord(view));
     this.drain();
-    this.#losses.begin(); // what was told before is told: count from here
     this.#timer = setInterval(() => this.drain(), readEveryMs).unref();
   }
 
@@ -74,7 +80,8 @@ export class FlowEvents implements Disposable {
     this.#wallMs = Date.now() - monotonicMs();
     this.#losses.look();
     this.#ring.drain();
-    const lost = this.#losses.take() + this.#skipped;
+    const lost = this.#losses.take(this.#records >= this.#recordsInRing) + this.#skipped;
+    this.#records = 0;
     const flows = this.#flows;
     this.#flows = [];
     this.#skipped = 0;
@@ -94,27 +101,25 @@ export class FlowEvents implements Disposable {
   }
 
   #onRecord(view: DataView): void {
+    this.#records++;
     if (view.getUint8(eventAt.verdict) === verdicts.denied) this.#losses.seen(view.getUint8(eventAt.reason));
     if (this.#flows.length >= this.#options.mostPerReading) this.#skipped++;
     else this.#flows.push(decodeEvent(view, this.#options.names, this.#wallMs));
   }
 }
 
-/** Drops that were counted but not told. */
+/** Drops that were counted but not told, as the ring was full. */
 class Losses {
   readonly #drops: BpfMap;
   readonly #seen = new Map<number, number>();
-  #counted = new Map<number, number>();
+  #counted: ReadonlyMap<number, number> = new Map();
+  /** Readings for which counts are compared: a packet may be counted already and told only at the next. */
+  #unsettled = 0;
   #gap = 0;
   #told = 0;
 
   constructor(drops: BpfMap) {
     this.#drops = drops;
-  }
-
-  begin(): void {
-    this.look();
-    for (const [reason, count] of this.#counted) this.#seen.set(reason, count);
   }
 
   /** Before the ring is read: then each that is counted here was told already, or never will be. */
@@ -127,14 +132,30 @@ class Losses {
     this.#seen.set(reason, (this.#seen.get(reason) ?? 0) + 1);
   }
 
-  /** A packet may have been counted and be about to be told: what is missing twice in a row is lost. */
-  take(): number {
-    let gap = 0;
-    for (const [reason, count] of this.#counted) gap += Math.max(0, count - (this.#seen.get(reason) ?? 0));
-    const lost = Math.max(0, Math.min(gap, this.#gap) - this.#told);
+  /** What is missing twice in a row is lost. @param isFull - whether the ring had no room left. */
+  take(isFull: boolean): number {
+    const wasFull = this.#unsettled > 0;
+    this.#unsettled = isFull ? 2 : Math.max(0, this.#unsettled - 1);
+    const gap = this.#missing();
+    const lost = wasFull ? Math.max(0, Math.min(gap, this.#gap) - this.#told) : 0;
     this.#gap = gap;
     this.#told += lost;
+    if (this.#unsettled === 0) this.#settle();
     return lost;
+  }
+
+  #missing(): number {
+    let gap = 0;
+    for (const [reason, count] of this.#counted) gap += Math.max(0, count - (this.#seen.get(reason) ?? 0));
+    return gap;
+  }
+
+  /** What is missing although there was room was never to be told. */
+  #settle(): void {
+    for (const [reason, count] of this.#counted)
+      this.#seen.set(reason, Math.max(count, this.#seen.get(reason) ?? 0));
+    this.#gap = 0;
+    this.#told = 0;
   }
 }
 
