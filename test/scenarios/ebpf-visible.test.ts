@@ -43,7 +43,17 @@ labTest(
       return out;
     };
     for (const port of ['80', '81'])
-      await asked('probe', '--from', 'default/web', '--to', 'default/db', '--port', port, '--ip-version', '4');
+      await asked(
+        'probe',
+        '--from',
+        'default/web',
+        '--to',
+        'default/db',
+        '--port',
+        port,
+        '--ip-version',
+        '4',
+      );
     const denied = JSON.parse(await asked('flows', '--node', 'node2', '--denied', '-o', 'json'));
     const [record] = denied[0].flows;
     assert.deepEqual([denied[0].node, record.dst.port, record.reason], ['node2', 81, 'policy']);
