@@ -15,7 +15,7 @@ const connections = 8_000;
 
 const filtered = (count: number, shape: Shape) => () => filteredPath(name, count, shape);
 const variants: readonly (readonly [string, () => Promise<Path>])[] = [
-  ['plain', plainPath],
+  ['plain', () => plainPath()],
   ['1 policy', filtered(1, 'a port each')],
   ['100 policies, a port each', filtered(100, 'a port each')],
   ['1,000 policies, a port each', filtered(1000, 'a port each')],

@@ -112,7 +112,12 @@ export async function program(
   if (report.failed.length > 0) throw new Error(JSON.stringify(report.failed.slice(0, 3)));
 }
 
-export async function filteredPath(name: DataplaneName, count: number, shape: Shape): Promise<Path> {
+export async function filteredPath(
+  name: DataplaneName,
+  count: number,
+  shape: Shape,
+  kind: 'server' | 'sink' = 'server',
+): Promise<Path> {
   const rig = new NodeRig(['client', 'server'], []);
   const driver = openDriver(name, rig);
   const port = firstPort + count;
@@ -123,11 +128,11 @@ export async function filteredPath(name: DataplaneName, count: number, shape: Sh
     endpointOf(rig, 'server', policyIds(count)),
     { kind: 'in-sync' },
   ]);
-  return serve(rig, port, driver);
+  return serve(rig, port, driver, kind);
 }
 
 /** The same namespaces and links, forwarding, but neither rule nor guard nor connection tracking. */
-export async function plainPath(): Promise<Path> {
+export async function plainPath(kind: 'server' | 'sink' = 'server'): Promise<Path> {
   const rig = new NodeRig(['client', 'server'], []);
   for (const name of ['client', 'server']) {
     rig.detachGuard(name);
@@ -135,7 +140,7 @@ export async function plainPath(): Promise<Path> {
     rig.node.run(() => execFileSync('ip', ['route', 'add', `${rig.address(name, 4)}/32`, 'dev', ifName]));
   }
   rig.node.run(() => execFileSync('sysctl', ['-qw', 'net.ipv4.ip_forward=1']));
-  return serve(rig, firstPort);
+  return serve(rig, firstPort, undefined, kind);
 }
 
 export async function serve(
@@ -143,8 +148,9 @@ export async function serve(
   port: number,
   driver?: DataplaneDriver,
   kind: 'server' | 'sink' = 'server',
+  clientRig: NodeRig = rig,
 ): Promise<Path> {
-  const client = rig.workload('client').netns;
+  const client = clientRig.workload('client').netns;
   client.run(() =>
     execFileSync('sysctl', ['-qw', 'net.ipv4.ip_local_port_range=1024 65000', 'net.ipv4.tcp_tw_reuse=1']),
   );
@@ -177,8 +183,14 @@ export function busyMicroseconds(): number {
   return fields.reduce((sum, ticks, i) => (i === 3 || i === 4 ? sum : sum + ticks), 0) * 10_000;
 }
 
-export async function cost(path: Path, mode: LoadMode, count: number): Promise<number> {
+/** Microseconds for each: of the machine at work, and of the clock. */
+export async function cost(
+  path: Path,
+  mode: LoadMode,
+  count: number,
+): Promise<{ readonly busy: number; readonly wall: number }> {
   const before = busyMicroseconds();
+  const start = performance.now();
   const args = ['client', path.address, String(path.port), mode, String(count)];
   const join = path.cgroup === undefined ? '' : `echo $$ > ${path.cgroup}/cgroup.procs; `;
   const child = path.client.run(() =>
@@ -186,7 +198,8 @@ export async function cost(path: Path, mode: LoadMode, count: number): Promise<n
   );
   const [code] = await once(child, 'exit');
   if (code !== 0) throw new Error(`rr ended with ${code}`);
-  return (busyMicroseconds() - before) / count;
+  const wall = ((performance.now() - start) * 1000) / count;
+  return { busy: (busyMicroseconds() - before) / count, wall };
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'muslin-bench-'));
@@ -198,6 +211,7 @@ export interface Measured {
   readonly name: string;
   readonly path: Path;
   readonly values: { readonly [M in LoadMode]: number[] };
+  readonly walls: { readonly [M in LoadMode]: number[] };
 }
 
 /** In turns, so that what else the machine does falls on all alike; the first round only warms up. */
@@ -208,12 +222,18 @@ export async function measure(
 ): Promise<readonly Measured[]> {
   const all: Measured[] = [];
   for (const [name, open] of variants)
-    all.push({ name, path: await open(), values: { rr: [], crr: [], bulk: [] } });
+    all.push({
+      name,
+      path: await open(),
+      values: { rr: [], crr: [], bulk: [] },
+      walls: { rr: [], crr: [], bulk: [] },
+    });
   for (let round = -1; round < rounds; round++) {
-    for (const { path, values } of all) {
+    for (const { path, values, walls } of all) {
       for (const [mode, count] of loads) {
-        const value = await cost(path, mode, count);
-        if (round >= 0) values[mode].push(value);
+        const { busy, wall } = await cost(path, mode, count);
+        if (round >= 0) values[mode].push(busy);
+        if (round >= 0) walls[mode].push(wall);
       }
     }
   }
@@ -221,6 +241,11 @@ export async function measure(
 }
 
 /** Round by round against the first. */
-export function ratioTo(base: Measured | undefined, of: Measured, mode: LoadMode): number {
-  return median(of.values[mode].map((value, i) => value / (base?.values[mode][i] ?? Number.NaN)));
+export function ratioTo(
+  base: Measured | undefined,
+  of: Measured,
+  mode: LoadMode,
+  what: 'values' | 'walls' = 'values',
+): number {
+  return median(of[what][mode].map((value, i) => value / (base?.[what][mode][i] ?? Number.NaN)));
 }
