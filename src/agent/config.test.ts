@@ -24,6 +24,7 @@ test('arguments beat environment, environment beats defaults, FELIX_ names count
     socket: '/run/muslin/agent.sock',
     bpf: '/sys/fs/bpf/muslin',
     cgroup: cgroupRoot(),
+    mapSizes: { flows: 512_000, routes: 262_144, sets: 1_048_576, nets: 1_048_576, affinities: 65_536 },
     interfacePrefix: 'veth',
     logLevel: 'warn',
     local: {
@@ -37,6 +38,7 @@ test('arguments beat environment, environment beats defaults, FELIX_ names count
   });
   assert.equal(agentConfig({ datastore: '/db' }, { NODENAME: 'other' }).node, 'other');
   assert.equal(agentConfig(least, {}).interfacePrefix, 'cali');
+  assert.equal(agentConfig(least, { FELIX_BPFMAPSIZECONNTRACK: '1000' }).mapSizes.flows, 1000);
 });
 
 test('the data plane is named, or ebpf where Felix is told so in its own words', () => {

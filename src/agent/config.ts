@@ -22,6 +22,8 @@ export interface AgentConfig {
   readonly bpf: string;
   /** The control group (cgroup v2) below which sockets are led to services' backends when they connect: a folder. */
   readonly cgroup: string;
+  /** Entries of the eBPF data plane's maps, by name: of file and environment alone, as they hold from the start on. */
+  readonly mapSizes: { readonly [map: string]: number };
   /** The first letters of workloads' interfaces; of file and environment alone, as it holds from the start on. */
   readonly interfacePrefix: string;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'fatal';
@@ -54,6 +56,15 @@ const vital = [
   'failsafeOutboundHostPorts',
 ];
 
+/** Felix's parameters for the sizes of maps, by our maps' names: bpf/maps.h. */
+const sizeParameters = {
+  flows: 'bpfMapSizeConntrack',
+  routes: 'bpfMapSizeRoute',
+  sets: 'bpfMapSizeIPSets',
+  nets: 'bpfMapSizeIPSets',
+  affinities: 'bpfMapSizeNATAffinity',
+} as const;
+
 /** @throws {UsageError} {InvalidError} {NotFoundError} */
 export function agentConfig(args: AgentArguments, env: Environment): AgentConfig {
   const node = wanted(args.node ?? env.NODENAME, '--node or NODENAME');
@@ -71,6 +82,9 @@ export function agentConfig(args: AgentArguments, env: Environment): AgentConfig
     socket: args.socket ?? '/run/muslin/agent.sock',
     bpf: args.bpf ?? '/sys/fs/bpf/muslin',
     cgroup: args.cgroup ?? cgroupRoot(),
+    mapSizes: Object.fromEntries(
+      Object.entries(sizeParameters).map(([map, name]) => [map, Number(effectiveValue(settings, name))]),
+    ),
     interfacePrefix: interfacePrefix(String(effectiveValue(settings, 'interfacePrefix'))),
     logLevel: logLevel(String(effectiveValue(settings, 'logSeverityScreen'))),
     local,

@@ -31,6 +31,7 @@ export type MapSizes = { readonly [map: string]: number };
 
 export class Datapath implements Disposable {
   /** Folder of the maps. */
+  readonly #directory: string;
   readonly #pins: string;
   readonly #maps: ReadonlyMap<string, BpfMap>;
   readonly #objects: ReadonlyMap<ObjectName, LoadedObject>;
@@ -39,12 +40,13 @@ export class Datapath implements Disposable {
   #isStale = true;
 
   private constructor(
-    pins: string,
+    directory: string,
     maps: ReadonlyMap<string, BpfMap>,
     objects: ReadonlyMap<ObjectName, LoadedObject>,
     stack: DisposableStack,
   ) {
-    this.#pins = pins;
+    this.#directory = directory;
+    this.#pins = join(directory, `maps${layoutVersion}`);
     this.#maps = maps;
     this.#objects = objects;
     this.#stack = stack;
@@ -61,9 +63,10 @@ export class Datapath implements Disposable {
     for (const spec of specsOf(objects.values(), sizes)) {
       maps.set(spec.name, stack.use(openMap(join(pins, spec.name), spec)));
     }
+    for (const other of otherLayouts(directory)) carryOver(join(directory, other), maps);
     const loaded = new Map<ObjectName, LoadedObject>();
     for (const [name, object] of objects) loaded.set(name, stack.use(object.load({ maps })));
-    const datapath = new Datapath(pins, maps, loaded, stack.move());
+    const datapath = new Datapath(directory, maps, loaded, stack.move());
     datapath.apply();
     return datapath;
   }
@@ -99,6 +102,13 @@ export class Datapath implements Disposable {
     for (const [name, map] of unpinned) map.pin(join(this.#pins, name));
     for (const { map, index, program } of empty) map.setProgram(index, program);
     return unpinned.length + empty.length;
+  }
+
+  /** No link runs programs of another layout any more: what is left of it goes. @returns how many there were. */
+  forgetOtherLayouts(): number {
+    const others = otherLayouts(this.#directory);
+    for (const other of others) rmSync(join(this.#directory, other), { recursive: true });
+    return others.length;
   }
 
   [Symbol.dispose](): void {
@@ -168,6 +178,20 @@ function openMap(path: string, spec: MapSpec): BpfMap {
   }
   made.pin(path);
   return made;
+}
+
+/** Folders of agents before us whose maps look otherwise. */
+function otherLayouts(directory: string): readonly string[] {
+  return readdirSync(directory).filter((name) => /^maps\d+$/.test(name) && name !== `maps${layoutVersion}`);
+}
+
+/** Rows of maps whose keys and values are as long as ours; whoever changes a layout at the same length writes them anew here. */
+function carryOver(from: string, maps: ReadonlyMap<string, BpfMap>): void {
+  for (const name of carried) {
+    const map = maps.get(name);
+    using before = BpfMap.openPin(join(from, name));
+    if (map && before && sameRows(before.info, map.info)) map.setMany(before.entries());
+  }
 }
 
 function sameRows(a: MapSpec, b: MapSpec): boolean {

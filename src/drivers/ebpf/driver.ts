@@ -232,7 +232,7 @@ export class EbpfDriver
     const opening = this.#hooks.makeAll(this.#wantedHooks(refused));
     const early = this.#earlyDrops.apply(this.#claimed());
     const connect = this.#applyConnect();
-    const released = { changed: this.#policies.release(), failed: [] };
+    const released = { changed: this.#policies.release() + this.#forgetOtherLayouts(opening), failed: [] };
     this.#inForce = true;
     const parts = [
       restored,
@@ -249,9 +249,13 @@ export class EbpfDriver
     if (this.#services.takeLostBackend()) this.sweep();
     return {
       changed: parts.reduce((sum, part) => sum + part.changed, 0),
-      failed: [...parts.flatMap((part) => part.failed), ...refusals(refused)],
+      failed: [...parts.flatMap((part) => part.failed), ...refusals(refused), ...this.#unpoliced()],
       openEndpoints: [...this.#endpoints].filter(([, e]) => this.#hooks.isOpen(e.ifName)).map(([id]) => id),
     };
+  }
+
+  #forgetOtherLayouts(opening: Part): number {
+    return this.#inForce || opening.failed.length > 0 ? 0 : this.#datapath.forgetOtherLayouts();
   }
 
   /** Takes away flows whose time is over or whose backend is gone. */
@@ -423,6 +427,22 @@ export class EbpfDriver
       set(link.index, linkRow({ kind: 'network', endpoint: id, policies, own, mtu: link.mtu }));
     }
     for (const key of gone) this.#links.deleteDesired(key);
+  }
+
+  /** Links that a host endpoint claims and no program of ours can stand at. */
+  #unpoliced(): ApplyFailure[] {
+    if (this.#hostEndpoints.size === 0) return [];
+    const claims = this.#claims(this.#network.interfaces.addresses());
+    const bare = this.#network.interfaces
+      .links()
+      .filter(({ name, mac, up }) => name !== 'lo' && mac === null && up);
+    return bare
+      .filter(({ name }) => claims.others !== null || claims.byInterface.has(parseIfName(name)))
+      .map(({ name }) => ({
+        table: 'eBPF host endpoints',
+        key: name,
+        message: 'got a link without Ethernet header, want one with: its packets meet no policy here',
+      }));
   }
 
   *#claimed(): Generator<{ name: string; ifIndex: number; endpoint: KeyPath }> {
