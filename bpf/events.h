@@ -6,6 +6,9 @@
 #pragma once
 #include "parse.h"
 
+/* In `drops`, where no reason is: events that found the ring full. */
+#define EVENTS_LOST 0
+
 enum verdict { VERDICT_ALLOWED = 1, VERDICT_DENIED = 2 };
 
 ALWAYS_INLINE void count_drop(__u32 reason)
@@ -33,8 +36,10 @@ NEVER_INLINE int tell(struct packet *packet, __u32 verdict)
 	if (!packet)
 		return 0;
 	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
-	if (!event)
+	if (!event) {
+		count_drop(EVENTS_LOST);
 		return 0;
+	}
 	event->time = bpf_ktime_get_ns();
 	event->arrived = packet->arrived;
 	event->now = packet->now;

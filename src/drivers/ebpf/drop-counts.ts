@@ -3,6 +3,9 @@
 import type { BpfMap } from '../../kernel/bpf/map.ts';
 import { viewOf } from './row-view.ts';
 
+/** EVENTS_LOST of bpf/events.h: its place among the reasons. */
+export const eventsLost = 0;
+
 export function dropCount(drops: BpfMap, reason: number): number {
   const value = drops.get(new Uint8Array(Uint32Array.of(reason).buffer));
   return value ? sumOf(drops, value) : 0;

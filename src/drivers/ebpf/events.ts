@@ -5,10 +5,8 @@
  * Programs wake nobody, so that a packet costs no more for being told of: the ring is read on a timer. Who floods a node must not
  * keep its driver busy: beyond so many records in one reading the rest is counted, not read.
  *
- * How many were lost: those that were counted instead of read, exactly; and drops that found the ring full: as many as the counts
- * of `drops` went ahead of the events of the same reason while it was full. This is exact for reasons that are always told
- * (reasons.ts), but for packets that XDP drops in the same moments, which are counted and never told; allowed flows that found
- * the ring full are counted nowhere.
+ * How many were lost is exact: those that were counted instead of read, and those that found the ring full, which the programs
+ * count. What XDP drops is counted, never told.
  *
  * @see bpf/events.h
  */
@@ -17,9 +15,9 @@ import type { BpfMap } from '../../kernel/bpf/map.ts';
 import { openRingBuffer, type RingBuffer } from '../../kernel/bpf/ring-buffer.ts';
 import type { Address } from '../../lib/brand.ts';
 import type { RuleName } from './compile.ts';
-import { dropCount } from './drop-counts.ts';
-import { eventAt, eventBytes, hooks, maximumLogs, maximumStages, verdicts } from './layout.ts';
-import { reasonOf, reasons } from './reasons.ts';
+import { dropCount, eventsLost } from './drop-counts.ts';
+import { eventAt, hooks, maximumLogs, maximumStages, verdicts } from './layout.ts';
+import { reasonOf } from './reasons.ts';
 import { isIcmp, type Tuple, tupleOf } from './row-view.ts';
 
 /** What 64-bit names, addresses and links stand for; null: nobody knows, or not any more. */
@@ -47,29 +45,26 @@ export interface FlowEventOptions {
 }
 
 const readEveryMs = 50;
-/** With its header, rounded up to 8: kernel/bpf/ringbuf.c. */
-const ringRecordBytes = (8 + eventBytes + 7) & ~7;
 /** In that order, from 1. */
 const hookNames: readonly FlowHook[] = ['from-workload', 'to-workload', 'from-network', 'to-network'];
 
 export class FlowEvents implements Disposable {
   readonly #ring: RingBuffer;
   readonly #timer: NodeJS.Timeout;
-  readonly #losses: Losses;
-  readonly #recordsInRing: number;
+  readonly #drops: BpfMap;
   readonly #options: Required<FlowEventOptions>;
   #flows: FlowRecord[] = [];
   #skipped = 0;
-  /** Also those that the ring had us read by itself: it may, although nobody is woken. */
-  #records = 0;
+  /** Of those that found the ring full, as last read. */
+  #full: number;
   #wallMs = 0;
   #told = 0;
   #lost = 0;
 
   constructor(maps: { readonly events: BpfMap; readonly drops: BpfMap }, options: FlowEventOptions) {
     this.#options = { mostPerReading: 500, ...options };
-    this.#losses = new Losses(maps.drops);
-    this.#recordsInRing = Math.floor(maps.events.info.maxEntries / ringRecordBytes);
+    this.#drops = maps.drops;
+    this.#full = dropCount(maps.drops, eventsLost);
     this.#ring = openRingBuffer(maps.events, (view) => this.#onRecord(view));
     this.drain();
     this.#timer = setInterval(() => this.drain(), readEveryMs).unref();
@@ -78,10 +73,10 @@ export class FlowEvents implements Disposable {
   /** Reads what is there now. */
   drain(): void {
     this.#wallMs = Date.now() - monotonicMs();
-    this.#losses.look();
     this.#ring.drain();
-    const lost = this.#losses.take(this.#records >= this.#recordsInRing) + this.#skipped;
-    this.#records = 0;
+    const full = dropCount(this.#drops, eventsLost);
+    const lost = full - this.#full + this.#skipped;
+    this.#full = full;
     const flows = this.#flows;
     this.#flows = [];
     this.#skipped = 0;
@@ -101,61 +96,8 @@ export class FlowEvents implements Disposable {
   }
 
   #onRecord(view: DataView): void {
-    this.#records++;
-    if (view.getUint8(eventAt.verdict) === verdicts.denied) this.#losses.seen(view.getUint8(eventAt.reason));
     if (this.#flows.length >= this.#options.mostPerReading) this.#skipped++;
     else this.#flows.push(decodeEvent(view, this.#options.names, this.#wallMs));
-  }
-}
-
-/** Drops that were counted but not told, as the ring was full. */
-class Losses {
-  readonly #drops: BpfMap;
-  readonly #seen = new Map<number, number>();
-  #counted: ReadonlyMap<number, number> = new Map();
-  /** Readings for which counts are compared: a packet may be counted already and told only at the next. */
-  #unsettled = 0;
-  #gap = 0;
-  #told = 0;
-
-  constructor(drops: BpfMap) {
-    this.#drops = drops;
-  }
-
-  /** Before the ring is read: then each that is counted here was told already, or never will be. */
-  look(): void {
-    const told = [...reasons].filter(([, { isTold }]) => isTold);
-    this.#counted = new Map(told.map(([number]) => [number, dropCount(this.#drops, number)]));
-  }
-
-  seen(reason: number): void {
-    this.#seen.set(reason, (this.#seen.get(reason) ?? 0) + 1);
-  }
-
-  /** What is missing twice in a row is lost. @param isFull - whether the ring had no room left. */
-  take(isFull: boolean): number {
-    const wasFull = this.#unsettled > 0;
-    this.#unsettled = isFull ? 2 : Math.max(0, this.#unsettled - 1);
-    const gap = this.#missing();
-    const lost = wasFull ? Math.max(0, Math.min(gap, this.#gap) - this.#told) : 0;
-    this.#gap = gap;
-    this.#told += lost;
-    if (this.#unsettled === 0) this.#settle();
-    return lost;
-  }
-
-  #missing(): number {
-    let gap = 0;
-    for (const [reason, count] of this.#counted) gap += Math.max(0, count - (this.#seen.get(reason) ?? 0));
-    return gap;
-  }
-
-  /** What is missing although there was room was never to be told. */
-  #settle(): void {
-    for (const [reason, count] of this.#counted)
-      this.#seen.set(reason, Math.max(count, this.#seen.get(reason) ?? 0));
-    this.#gap = 0;
-    this.#told = 0;
   }
 }
 

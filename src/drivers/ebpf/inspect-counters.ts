@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The maps `drops` and `rule_hits`. */
 import type { CountersAnswer } from '../../contract/inspect.ts';
-import { sumOf } from './drop-counts.ts';
+import { eventsLost, sumOf } from './drop-counts.ts';
 import { type Inspected, Picked, unhurried } from './inspected.ts';
 import { reasonOf } from './reasons.ts';
 import { viewOf } from './row-view.ts';
@@ -22,6 +22,7 @@ function dropCounts(of: Inspected): CountersAnswer['drops'] {
   const drops = of.map('drops');
   return [...drops.entries()]
     .map(([key, value]) => ({ reason: viewOf(key).getUint32(0, true), packets: sumOf(drops, value) }))
+    .filter(({ reason }) => reason !== eventsLost) // that is no drop
     .filter(({ packets }) => packets > 0)
     .map(({ reason, packets }) => ({ reason: reasonOf(reason), packets }))
     .map(({ reason, packets }) => ({ reason: reason.word, packets, advice: reason.advice }))
