@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { dataplaneNames } from '../../src/contract/config.ts';
 import { labTest } from '../support/lab-rig.ts';
 import { parseScenario, play } from '../support/scenario.ts';
 
@@ -11,7 +12,10 @@ const folder = import.meta.dirname;
 
 for (const file of readdirSync(folder).filter((name) => name.endsWith('.txt'))) {
   const scenario = parseScenario(readFileSync(join(folder, file), 'utf8'));
-  labTest(`${file}: ${scenario.promise}`, { nodes: scenario.nodes }, (lab) => play(scenario, lab));
+  for (const dataplane of dataplaneNames) {
+    const title = `${file}, ${dataplane}: ${scenario.promise}`;
+    labTest(title, { nodes: scenario.nodes, dataplane }, (lab) => play(scenario, lab, dataplane));
+  }
 }
 
 test('a scenario is read as its promise, its lines with their numbers, and its files', () => {

@@ -9,7 +9,8 @@
  *     expect-flow A -> B/icmp allowed|denied [by WHAT]
  *     expect-address POD ADDRESS...
  *     expect-output ARGUMENT... ~ WORD...                    the user's own command prints these words in this order on one line
- *     expect-rules NODE FILE                                 chains of `nft list table ip muslin`, hashes in names as *
+ *     expect-rules NODE FILE                                 chains of `nft list table ip muslin`, hashes in names as *; with
+ *                                                            nftables alone
  *     -- FILE --                                             from here to the next such line: a file
  *
  * A and B are Pods, `NAME` in the default namespace or `NAMESPACE/NAME`. WHAT is a policy as explain names it,
@@ -20,6 +21,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { DataplaneName } from '../../src/contract/config.ts';
 import type { PairResult } from '../../src/lab/pairs.ts';
 import type { EndVerdict, Explanation } from '../../src/observe/explain.ts';
 import type { LabRig } from './lab-rig.ts';
@@ -51,13 +53,13 @@ export function parseScenario(text: string): Scenario {
   };
 }
 
-export async function play(scenario: Scenario, lab: LabRig): Promise<void> {
+export async function play(scenario: Scenario, lab: LabRig, dataplane: DataplaneName): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'muslin-scenario-'));
   try {
     for (const [name, text] of scenario.files) writeFileSync(join(folder, name), text);
     for (const { number, words } of scenario.lines) {
       const line = `line ${number}: ${words.join(' ')}`;
-      await step(words, { lab, folder, files: scenario.files, line });
+      await step(words, { lab, dataplane, folder, files: scenario.files, line });
     }
   } finally {
     rmSync(folder, { recursive: true });
@@ -66,6 +68,7 @@ export async function play(scenario: Scenario, lab: LabRig): Promise<void> {
 
 interface Stage {
   readonly lab: LabRig;
+  readonly dataplane: DataplaneName;
   readonly folder: string;
   readonly files: ReadonlyMap<string, string>;
   readonly line: string;
@@ -84,7 +87,7 @@ async function step([verb = '', ...words]: readonly string[], stage: Stage): Pro
     case 'expect-output':
       return expectOutput(words, stage);
     case 'expect-rules':
-      return expectRules(words, stage);
+      return stage.dataplane === 'nftables' ? expectRules(words, stage) : undefined;
     default:
       throw new TypeError(`${stage.line}: no such verb`);
   }
