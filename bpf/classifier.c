@@ -479,6 +479,7 @@ ALWAYS_INLINE int insert_answers(struct flow *flow, struct packet *packet, const
 NEVER_INLINE int make_flow(struct __sk_buff *skb, struct packet *packet, const struct settings *settings)
 {
 	struct flow flow = {};
+	struct tuple answers;
 	int why;
 
 	if (!packet || !settings)
@@ -489,9 +490,11 @@ NEVER_INLINE int make_flow(struct __sk_buff *skb, struct packet *packet, const s
 		return why;
 	__builtin_memset(&flow, 0, sizeof(flow));
 	fill_forward(&flow, packet, settings);
-	if (bpf_map_update_elem(&flows, &packet->arrived, &flow, BPF_ANY))
-		return REASON_TABLE_FULL;
-	return 0;
+	if (!bpf_map_update_elem(&flows, &packet->arrived, &flow, BPF_ANY))
+		return 0;
+	turn_round(&answers, &packet->now); /* they answer nothing */
+	bpf_map_delete_elem(&flows, &answers);
+	return REASON_TABLE_FULL;
 }
 
 ALWAYS_INLINE int makes_flow(const struct packet *packet)
@@ -531,6 +534,15 @@ int admit(struct __sk_buff *skb)
 
 /* ---- known flows whose way must be found anew ---- */
 
+ALWAYS_INLINE int is_own_source(struct __sk_buff *skb, const struct parsed *p)
+{
+	struct route *route = route_to(&p->tuple.src);
+
+	if (!route || route->ifindex != skb->ifindex)
+		return 0;
+	return (route->flags & (ROUTE_WORKLOAD | ROUTE_LOCAL)) == (ROUTE_WORKLOAD | ROUTE_LOCAL);
+}
+
 SEC("tc")
 int resolve(struct __sk_buff *skb)
 {
@@ -562,6 +574,10 @@ int resolve(struct __sk_buff *skb)
 		find_way(skb, &flow->to, p.family | hook << 8, &found);
 	}
 	/* another workload has that address now, or none has: what was allowed was allowed to the one before */
+	if (hook == HOOK_FROM_WORKLOAD && !is_own_source(skb, &p)) {
+		forget(&p.tuple, flow);
+		return refuse(skb, &p, hook, REASON_STALE);
+	}
 	if (flow->endpoint && flow->endpoint != found.endpoint) {
 		forget(&p.tuple, flow);
 		return refuse(skb, &p, hook, REASON_STALE);
@@ -799,15 +815,6 @@ ALWAYS_INLINE int begins_nothing(const struct parsed *p)
 	if (p->tuple.protocol != IPPROTO_TCP)
 		return 0;
 	return (p->tcp_flags & TCP_RST) || (p->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
-}
-
-ALWAYS_INLINE int is_own_source(struct __sk_buff *skb, const struct parsed *p)
-{
-	struct route *route = route_to(&p->tuple.src);
-
-	if (!route || route->ifindex != skb->ifindex)
-		return 0;
-	return (route->flags & (ROUTE_WORKLOAD | ROUTE_LOCAL)) == (ROUTE_WORKLOAD | ROUTE_LOCAL);
 }
 
 /* Link-local or no address yet: RFC 4861, RFC 4862. */

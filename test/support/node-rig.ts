@@ -46,7 +46,7 @@ export class NodeRig implements AsyncDisposable {
     this.#guard = new Guard(this.driverOptions.bpf);
     this.#host = this.node.run(() => Rtnetlink.open());
     this.node.run(() => this.#host.links.set(1, { up: true }));
-    for (const [i, name] of names.entries()) this.#add(name, i + 1, ports);
+    for (const [i, name] of names.entries()) this.plugIn(name, i + 1, ports);
   }
 
   workload(name: string): RigWorkload {
@@ -88,6 +88,26 @@ export class NodeRig implements AsyncDisposable {
     this.#guard.remove(this.workload(name).ifName);
   }
 
+  /** Its link goes, and its namespace with all that runs there. */
+  unplug(name: string): void {
+    const { ifName, netns } = this.workload(name);
+    this.#host.links.delete(this.#host.links.get(ifName)?.index ?? 0);
+    netns.close();
+    this.#workloads.delete(name);
+  }
+
+  /** @param number - the last one of its addresses. */
+  plugIn(name: string, number: number, ports: readonly number[] = []): void {
+    const netns = NetNs.anonymous();
+    const ifName = parseIfName(`cali${name}`);
+    const addresses = [parseAddress(`10.65.0.${number}`), parseAddress(`fd65::${number.toString(16)}`)];
+    this.node.run(() => createWorkloadLink(this.#host, this.#guard, { ifName, netns, addresses }));
+    for (const port of ports) {
+      this.#listeners.push(netns.run(() => listenTcp({ address: parseAddress('::'), port })));
+    }
+    this.#workloads.set(name, { name, netns, ifName, addresses });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const fd of this.#listeners) fd.close();
     for (const workload of this.#workloads.values()) {
@@ -98,16 +118,5 @@ export class NodeRig implements AsyncDisposable {
     this.node.close();
     sys.umount(this.#folder, MNT_DETACH);
     rmSync(this.#folder, { recursive: true });
-  }
-
-  #add(name: string, number: number, ports: readonly number[]): void {
-    const netns = NetNs.anonymous();
-    const ifName = parseIfName(`cali${name}`);
-    const addresses = [parseAddress(`10.65.0.${number}`), parseAddress(`fd65::${number.toString(16)}`)];
-    this.node.run(() => createWorkloadLink(this.#host, this.#guard, { ifName, netns, addresses }));
-    for (const port of ports) {
-      this.#listeners.push(netns.run(() => listenTcp({ address: parseAddress('::'), port })));
-    }
-    this.#workloads.set(name, { name, netns, ifName, addresses });
   }
 }
