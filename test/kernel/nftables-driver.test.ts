@@ -187,6 +187,23 @@ test('nftables driver: routes and guards changed by others are heard and repaire
   await repairAfter(() => rig.detachGuard('b'));
 });
 
+test('nftables driver: a workload whose link is not up yet is no failure; when it is, its route is there', async () => {
+  await using rig = new NodeRig(['a', 'b', 'c']);
+  await using driver = drive(rig, messages(rig, both(rig, 'a')));
+  const set = (state: 'up' | 'down') =>
+    rig.node.run(() => execFileSync('ip', ['link', 'set', rig.workload('a').ifName, state]));
+  set('down');
+  assert.deepEqual((await rig.apply(driver)).failed, []);
+  const heard = new Promise<string>((resolve) => driver.onStrangersChange(resolve));
+  set('up');
+  await heard;
+  await rig.apply(driver);
+  const routes = rig.node.run(() =>
+    execFileSync('ip', ['route', 'show', 'proto', '80'], { encoding: 'utf8' }),
+  );
+  assert.match(routes, new RegExp(`^${rig.address('a', 4)} dev `, 'm'));
+});
+
 test('nftables driver: an object that the kernel refuses closes what depends on it, and no more', async () => {
   await using rig = new NodeRig(['a', 'b', 'c']);
   const list = messages(rig, both(rig, 'a')).filter((message) => message.kind !== 'ipset-update');

@@ -10,6 +10,7 @@ export class Interfaces {
   readonly #rtnetlink: Rtnetlink;
   #links: readonly Link[] | null = null;
   #byName: ReadonlyMap<string, number> | null = null;
+  #up: ReadonlyMap<string, number> | null = null;
   #addresses: ReadonlyMap<IfName, readonly Address[]> | null = null;
 
   constructor(rtnetlink: Rtnetlink) {
@@ -20,6 +21,7 @@ export class Interfaces {
   forget(): void {
     this.#links = null;
     this.#byName = null;
+    this.#up = null;
     this.#addresses = null;
   }
 
@@ -36,6 +38,12 @@ export class Interfaces {
 
   indexOf(name: string): number | undefined {
     return this.listing().get(name);
+  }
+
+  /** Of those that are set up: no route leads over one that is not yet. */
+  upIndexOf(name: string): number | undefined {
+    this.#up ??= new Map(this.links().flatMap(({ name, index, up }) => (up ? [[name, index]] : [])));
+    return this.#up.get(name);
   }
 
   names(): readonly IfName[] {

@@ -106,8 +106,8 @@ export class NodeNetwork implements Disposable {
     const wanted = new Map<Cidr, RoutePath>();
     for (const [dst, route] of this.#remote) wanted.set(dst, { kind: 'via', gateway: route.via });
     for (const endpoint of this.#endpoints.values()) {
-      const ifIndex = this.interfaces.indexOf(endpoint.ifName);
-      if (ifIndex === undefined) continue; // its link was not made yet: the event will come
+      const ifIndex = this.interfaces.upIndexOf(endpoint.ifName);
+      if (ifIndex === undefined) continue; // its link was not made or set up yet: the event will come
       for (const address of endpoint.addresses) wanted.set(hostCidr(address), { kind: 'link', ifIndex });
     }
     return wanted;
