@@ -309,3 +309,10 @@ rootTest('a watcher whose queue overflows is told to list again, and then hears 
   rt.links.set(bridge.index, { name: 'after' });
   await until(() => names.includes('after'), 'an event after the overflow');
 });
+
+rootTest('a namespace that never had a route has none', (rig) => {
+  rig.netns().run(() => {
+    using rt = Rtnetlink.open();
+    assert.deepEqual(rt.routes.list(4, { table: 254, protocol: 80 }), []);
+  });
+});

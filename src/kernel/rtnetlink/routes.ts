@@ -3,12 +3,12 @@
 import { addressBytes, type Family, familyOf, formatAddress, numberToBytes } from '../../lib/address.ts';
 import type { Address, Cidr } from '../../lib/brand.ts';
 import { addressOf, prefixLength } from '../../lib/cidr.ts';
-import type { KernelError } from '../../lib/errors.ts';
+import { KernelError } from '../../lib/errors.ts';
 import { NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, NLM_F_REQUEST } from '../netlink/constants.ts';
 import { Attributes, type NetlinkMessage } from '../netlink/reader.ts';
 import { answerError, type NetlinkSocket } from '../netlink/socket.ts';
 import { NetlinkWriter } from '../netlink/writer.ts';
-import { ESRCH } from '../sys/constants.ts';
+import { ENOENT, ESRCH } from '../sys/constants.ts';
 import * as nl from './constants.ts';
 import { afOf, familyOfAf } from './family.ts';
 
@@ -106,7 +106,13 @@ export class Routes {
       if (filter.table !== undefined) writer.attrU32(nl.RTA_TABLE, filter.table);
       if (filter.oif !== undefined) writer.attrU32(nl.RTA_OIF, filter.oif);
     };
-    return this.#socket.dump(`list IPv${family} routes`, nl.RTM_GETROUTE, fill, decodeRoute);
+    try {
+      return this.#socket.dump(`list IPv${family} routes`, nl.RTM_GETROUTE, fill, decodeRoute);
+    } catch (error) {
+      // a table is made with its first route: net/ipv4/fib_frontend.c, inet_dump_fib
+      if (error instanceof KernelError && error.errno === ENOENT && filter.table !== undefined) return [];
+      throw error;
+    }
   }
 
   /** Adds or changes each: one with the same dst, table and priority gives way. @returns those refused. */
