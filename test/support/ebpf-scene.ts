@@ -13,6 +13,7 @@ import type { AgentConfig } from '../../src/agent/config.ts';
 import { openLog } from '../../src/agent/log.ts';
 import { RemoteDriver } from '../../src/agent/remote-driver.ts';
 import { anyPeer } from '../../src/calc/resolve-rule.ts';
+import type { DataplaneName } from '../../src/contract/config.ts';
 import type {
   ApplyReport,
   DataplaneMessage,
@@ -137,11 +138,11 @@ export class EbpfScene implements AsyncDisposable {
   }
 
   /** A new agent, told all there is; the one before must have been stopped. */
-  async start(): Promise<ApplyReport> {
+  async start(dataplane: DataplaneName = 'ebpf'): Promise<ApplyReport> {
     assert.equal(this.#driver, null);
     const config: AgentConfig & { readonly mapSizes: MapSizes } = {
       node: 'n1',
-      dataplane: 'ebpf',
+      dataplane,
       datastore: '',
       socket: '',
       cgroup: cgroupRoot(),

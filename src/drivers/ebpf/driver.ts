@@ -28,11 +28,13 @@ import type { TranslatingDataplane, TranslationConfig, TranslationMessage } from
 import { isBpffs, mountBpffs } from '../../kernel/bpf/bpffs.ts';
 import { supportsTcx } from '../../kernel/bpf/link.ts';
 import { testRun } from '../../kernel/bpf/test-run.ts';
+import { answeredConnections } from '../../kernel/conntrack.ts';
 import { enableForwarding } from '../../kernel/harden.ts';
 import type { Link } from '../../kernel/rtnetlink/links.ts';
 import { watchRoutes } from '../../kernel/rtnetlink/watch.ts';
 import { familyOf } from '../../lib/address.ts';
 import type { Address, IfName, KeyPath } from '../../lib/brand.ts';
+import { KernelError } from '../../lib/errors.ts';
 import { parseIfName } from '../../lib/if-name.ts';
 import { type HostClaims, hostClaims, noClaims } from '../linux/host-claims.ts';
 import { NodeNetwork } from '../linux/node-network.ts';
@@ -50,10 +52,12 @@ import { IpSetMaps } from './ip-sets.ts';
 import { LinkNames } from './link-names.ts';
 import { isLinkLocal, linkKey, linkRow } from './links.ts';
 import { keyText, type MapRows, reconciled } from './map-table.ts';
+import { endpointId } from './names.ts';
 import { PolicyPrograms } from './policies.ts';
 import { Routes } from './routes.ts';
 import { Services } from './services.ts';
 import { noTranslation, Settings } from './settings.ts';
+import { type Owner, type OwnerOf, takenFlows } from './take-over.ts';
 
 export interface EbpfOptions {
   /** The first letters of every workload's interface on the host. */
@@ -102,6 +106,8 @@ export class EbpfDriver
   readonly #endpoints = new Map<KeyPath, ResolvedEndpoint>();
   readonly #hostEndpoints = new Map<KeyPath, ResolvedHostEndpoint>();
   readonly #poll: NodeJS.Timeout;
+  /** Before this process. */
+  readonly #wereInForce: boolean;
   #translation: TranslationConfig = noTranslation;
   #listener: (reason: string) => void = () => {};
   #polls = 0;
@@ -123,6 +129,7 @@ export class EbpfDriver
       onOverflow: () => this.#raiseSoon(),
     });
     this.#hooks = new Hooks(options.bpf, this.#network.interfaces, this.#hookPrograms());
+    this.#wereInForce = this.#hooks.wereInForce();
     this.#gate = new Gate(options.interfacePrefix, (reason) => this.#strangersChange(reason));
     const map = (name: string) => this.#datapath.map(name);
     this.#policies = new PolicyPrograms(
@@ -229,6 +236,7 @@ export class EbpfDriver
     for (const [id, why] of [...this.#routes.refusals(), ...rows.unplaced]) refused.set(id, why);
     const routes = this.#network.apply();
     const gate = { changed: this.#gate.apply(), failed: [] };
+    const taken = this.#takeOver();
     const opening = this.#hooks.makeAll(this.#wantedHooks(refused));
     const early = this.#earlyDrops.apply(this.#claimed());
     const connect = this.#applyConnect();
@@ -241,6 +249,7 @@ export class EbpfDriver
       ...rows.parts,
       routes,
       gate,
+      taken,
       opening,
       early,
       connect,
@@ -252,6 +261,39 @@ export class EbpfDriver
       failed: [...parts.flatMap((part) => part.failed), ...refusals(refused), ...this.#unpoliced()],
       openEndpoints: [...this.#endpoints].filter(([, e]) => this.#hooks.isOpen(e.ifName)).map(([id]) => id),
     };
+  }
+
+  /** What another data plane let pass lives on, once: flows of a time before it say nothing any more. */
+  #takeOver(): Part {
+    if (this.#inForce || this.#wereInForce) return { changed: 0, failed: [] };
+    const flows = this.#datapath.map('flows');
+    flows.deleteMany([...flows.entries()].map(([key]) => key));
+    try {
+      const taken = [...takenFlows(answeredConnections(), this.#ownerOf(), process.hrtime.bigint())];
+      const refused = flows.setMany(taken.map(({ key, value }) => [key, value] as const));
+      const [first] = refused;
+      const what = `${refused.length} of ${taken.length} found no room`;
+      return {
+        changed: taken.length - refused.length,
+        failed: first ? [notTaken(`${what}: ${first.error.message}`)] : [],
+      };
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      return { changed: 0, failed: [notTaken(error.message)] };
+    }
+  }
+
+  #ownerOf(): OwnerOf {
+    const owners = new Map<Address, Owner>();
+    for (const [, addresses] of this.#network.interfaces.addresses())
+      for (const address of addresses) owners.set(address, { kind: 'host' });
+    for (const [id, { ifName, addresses }] of this.#endpoints) {
+      const ifIndex = this.#network.interfaces.indexOf(ifName);
+      const endpoint = endpointId(id);
+      if (ifIndex === undefined) continue;
+      for (const address of addresses) owners.set(address, { kind: 'workload', ifIndex, endpoint });
+    }
+    return (address) => owners.get(address) ?? null;
   }
 
   #forgetOtherLayouts(opening: Part): number {
@@ -516,6 +558,11 @@ type Audited = readonly [
 interface Part {
   readonly changed: number;
   readonly failed: readonly ApplyFailure[];
+}
+
+/** They meet policy like any that begins. */
+function notTaken(message: string): ApplyFailure {
+  return { table: 'eBPF flows', key: 'connections of before', message };
 }
 
 /** The first two words of its title. */

@@ -9,7 +9,7 @@
  */
 import type { ApplyFailure } from '../../contract/dataplane.ts';
 import { closedProgram } from '../../kernel/bpf/guard-programs.ts';
-import { loadClassifier, programIdOf } from '../../kernel/bpf/load.ts';
+import { loadClassifier, programIdOf, programName } from '../../kernel/bpf/load.ts';
 import { hardenInterface } from '../../kernel/harden.ts';
 import { HookLinks, sides } from '../../kernel/hook-links.ts';
 import type { Fd } from '../../kernel/sys/fd.ts';
@@ -20,6 +20,9 @@ import type { Interfaces } from '../linux/interfaces.ts';
 export type HookKind = 'workload' | 'network' | 'closed';
 
 type Pair = { readonly ingress: Fd; readonly egress: Fd };
+
+/** Names of what runs at the ingress of links that are not closed: bpf/classifier.c. */
+const ours: ReadonlySet<string> = new Set(['from_workload', 'from_network']);
 
 /** A workload's source is checked by our programs; answers of services come from addresses that are routed elsewhere. */
 const relaxed = { ipv4: { rp_filter: 0 } } as const;
@@ -64,6 +67,12 @@ export class Hooks implements Disposable {
     const report = this.make(wanted);
     this.#sweepOnce();
     return report;
+  }
+
+  /** A link runs programs of bpf/: this data plane was at work here before, in this process or in one before. */
+  wereInForce(): boolean {
+    const ids = this.#links.names().map((name) => this.#links.at(name, 'ingress')?.programId ?? 0);
+    return ids.some((id) => id !== 0 && ours.has(programName(id)));
   }
 
   /** True where one of our own open programs stands already, of this process or of one before. */
