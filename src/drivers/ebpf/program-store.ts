@@ -5,7 +5,6 @@
  */
 import { hash } from 'node:crypto';
 import { loadGenerated, VerifierError } from '../../kernel/bpf/load.ts';
-import { EAGAIN } from '../../kernel/sys/constants.ts';
 import { KernelError } from '../../lib/errors.ts';
 import type { Binding, CompiledPolicy, ListedBlock, RuleName } from './compile.ts';
 import type { IpSetMaps } from './ip-sets.ts';
@@ -127,9 +126,8 @@ export class ProgramStore {
     if (slot === undefined) throw new RangeError(`part ${part} has no place`);
     const kind = this.#binding.hook ?? 'classifier';
     try {
-      using program = patiently(() =>
-        loadGenerated({ name: `mp_${stored.signature.slice(0, 12)}`, instructions, type: { kind } }),
-      );
+      const name = `mp_${stored.signature.slice(0, 12)}`;
+      using program = loadGenerated({ name, instructions, type: { kind } });
       this.#slots.fill(slot, program);
     } catch (error) {
       throw error instanceof VerifierError ? this.#refusal(error, stored, part) : error;
@@ -153,16 +151,3 @@ export class ProgramStore {
 const policiesAtOnce = 256;
 /** What the verifier says last is why. */
 const logLines = 5;
-
-/** The verifier gives up with EAGAIN when a signal comes (bpf_check, 6.18: do_check): that says nothing of the program. */
-function patiently<T>(load: () => T): T {
-  for (let tries = 1; ; tries++) {
-    try {
-      return load();
-    } catch (error) {
-      if (!(error instanceof KernelError) || error.errno !== EAGAIN || tries === maximumTries) throw error;
-    }
-  }
-}
-/** As libbpf has it (sys_bpf_prog_load). */
-const maximumTries = 5;

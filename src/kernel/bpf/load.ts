@@ -2,7 +2,7 @@
 /** Loading programs and their types: the verifier is asked for its log only after it refused. */
 import { release } from 'node:os';
 import { KernelError } from '../../lib/errors.ts';
-import { ENOSPC } from '../sys/constants.ts';
+import { EAGAIN, ENOSPC } from '../sys/constants.ts';
 import type { Fd } from '../sys/fd.ts';
 import { errnoText } from '../sys/linux.ts';
 import { BPF_BTF_LOAD, BPF_PROG_GET_FD_BY_ID, BPF_PROG_LOAD, bpfFd, type Field, objectInfo } from './call.ts';
@@ -94,12 +94,26 @@ export function loadProgram(source: ProgramSource): Fd {
     ...btfFields(source.btf),
   ];
   try {
-    return bpfFd(`load program ${source.name}`, BPF_PROG_LOAD, fields);
+    return patiently(() => bpfFd(`load program ${source.name}`, BPF_PROG_LOAD, fields));
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
     return loadWithLog(source, fields, error.errno);
   }
 }
+
+/** The verifier gives up with EAGAIN when a signal comes (bpf_check, 6.18: do_check): that says nothing of the program. */
+function patiently(load: () => Fd): Fd {
+  for (let tries = 1; ; tries++) {
+    try {
+      return load();
+    } catch (error) {
+      if (!(error instanceof KernelError) || error.errno !== EAGAIN || tries === maximumTries) throw error;
+    }
+  }
+}
+
+/** Libbpf takes 5 (sys_bpf_prog_load); under a profiler a thousand signals a second come. */
+const maximumTries = 20;
 
 function btfFields(btf: ProgramBtf | undefined): Field[] {
   if (!btf) return [];
@@ -117,12 +131,13 @@ function btfFields(btf: ProgramBtf | undefined): Field[] {
 function loadWithLog(source: ProgramSource, fields: readonly Field[], firstErrno: number): Fd {
   const log = new Uint8Array(logBytes);
   try {
-    return bpfFd(`load program ${source.name}`, BPF_PROG_LOAD, [
+    const withLog: readonly Field[] = [
       ...fields,
       { at: 24, u32: 1 }, // log_level
       { at: 28, u32: log.length },
       { at: 32, pointer: log },
-    ]);
+    ];
+    return patiently(() => bpfFd(`load program ${source.name}`, BPF_PROG_LOAD, withLog));
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
     const errno = error.errno === ENOSPC ? firstErrno : error.errno; // its log did not fit
