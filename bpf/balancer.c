@@ -66,7 +66,7 @@ ALWAYS_INLINE int lead(struct bpf_sock_addr *sock, struct asked *asked, struct b
 	if (!is_wanted(settings, asked->tuple.protocol) && !is_for_itself(settings, sock, flags))
 		return 0;
 	frontend = frontend_of(&asked->tuple, asked->family, SCOPE_INSIDE, flags & ROUTE_NODE);
-	if (!frontend)
+	if (!frontend || (frontend->flags & FRONTEND_SOURCES)) /* from where it asks its packets say */
 		return 0;
 	fill_client(&asked->tuple, sock);
 	if (choose_backend(frontend, &asked->tuple, chosen))

@@ -116,8 +116,11 @@ ALWAYS_INLINE void translate_to(struct packet *packet, const struct backend *bac
 	packet->flow_flags |= FLOW_TRANSLATE_DST;
 	if (!same_address(&packet->now.dst, &packet->now.src))
 		return;
-	/* a workload that reaches itself through its service: it must not see its own address as the client's */
-	packet->now.src = packet->family == 4 ? settings->own[0] : settings->own[1];
+	/* who reaches itself through its service must not see its own address as the client's: its answers would never leave it */
+	if (is_from_network(packet->hook))
+		packet->now.src = packet->family == 4 ? settings->own[0] : settings->own[1];
+	else /* a node: that is its own address too */
+		packet->now.src = packet->arrived.dst;
 	packet->flow_flags |= FLOW_TRANSLATE_SRC;
 }
 
@@ -245,7 +248,8 @@ ALWAYS_INLINE int stages_from_workload(struct packet *packet, const struct link 
 		return out && !add_workload_stage(packet, out, STAGE_INGRESS) ? 0 : REASON_NO_POLICY;
 	}
 	if (found->to_host) {
-		add_stage(packet, PROGRAM_TO_HOST, 0);
+		if (!(packet->flags & PACKET_UNREACHED)) /* where nobody answers the host is not reached either */
+			add_stage(packet, PROGRAM_TO_HOST, 0);
 		return 0;
 	}
 	if (out)
@@ -325,7 +329,8 @@ int route(struct __sk_buff *skb)
 		why = stages_from_network(packet, in, out, &found);
 		break;
 	case HOOK_TO_NETWORK:
-		stages_to_network(packet, skb, in);
+		if (!found.to_host)
+			stages_to_network(packet, skb, in);
 		break;
 	case HOOK_TO_WORKLOAD:
 		if (skb->ingress_ifindex) { /* the host's own rules made it this workload's: hostPort, a port published by another tool */
@@ -425,6 +430,8 @@ ALWAYS_INLINE __u32 answers_come_from(struct __sk_buff *skb, const struct packet
 		return skb->ifindex;
 	if (packet->endpoint)
 		return packet->way.out_ifindex;
+	if (packet->way.forward == FORWARD_SELF)
+		return 0;
 	if (packet->hook == HOOK_TO_NETWORK || packet->way.forward == FORWARD_TUNNEL || packet->way.out_ifindex)
 		return ANY_NETWORK;
 	return 0;
@@ -638,19 +645,35 @@ int tunnel(struct __sk_buff *skb)
 
 /* ---- telling the sender ---- */
 
+ALWAYS_INLINE int back_to_sender(struct __sk_buff *skb, const struct packet *packet)
+{
+	if (turn_macs(skb))
+		return TCX_DROP;
+	skb->mark |= MARK_ACCEPTED;
+	return bpf_redirect(skb->ifindex, is_from_network(packet->hook) ? 0 : BPF_F_INGRESS);
+}
+
 /* Turns the packet into an error about itself, back to where it came from. */
 ALWAYS_INLINE int say(struct __sk_buff *skb, struct packet *packet, const struct saying *saying)
 {
 	int result;
 
-	if (packet->length < (packet->l4 - ETH_HLEN) + QUOTED_TRANSPORT || packet->l4 != ETH_HLEN + (packet->family == 4 ? 20 : 40))
-		return TCX_DROP; /* too short to quote, or with options: silence */
+	if (packet->family == 4 && packet->l4 != ETH_HLEN + 20)
+		return TCX_DROP; /* with options no port would be quoted: silence */
 	result = packet->family == 4 ? say4(skb, &packet->arrived.dst, &packet->arrived.src, saying)
 				     : say6(skb, &packet->arrived.dst, &packet->arrived.src, saying);
-	if (result || turn_macs(skb))
+	return result ? TCX_DROP : back_to_sender(skb, packet);
+}
+
+/* A client that is still in connect(2) on this processor hears of no ICMP error, but of a reset: net/ipv6/tcp_ipv6.c, tcp_v6_err. */
+ALWAYS_INLINE int reset(struct __sk_buff *skb, struct packet *packet)
+{
+	int result;
+
+	if (packet->tcp_flags & TCP_RST || packet->l4 != ETH_HLEN + (packet->family == 4 ? 20 : 40))
 		return TCX_DROP;
-	skb->mark |= MARK_ACCEPTED;
-	return bpf_redirect(skb->ifindex, is_from_network(packet->hook) ? 0 : BPF_F_INGRESS);
+	result = packet->family == 4 ? reset4(skb, packet) : reset6(skb, packet);
+	return result ? TCX_DROP : back_to_sender(skb, packet);
 }
 
 SEC("tc")
@@ -669,7 +692,7 @@ int reject(struct __sk_buff *skb)
 	count_drop(REASON_REJECTED);
 	count_rules(packet);
 	tell(packet, VERDICT_DENIED);
-	return say(skb, packet, &saying);
+	return packet->now.protocol == IPPROTO_TCP ? reset(skb, packet) : say(skb, packet, &saying);
 }
 
 /* packet->length is what the tunnel takes: RFC 1191, RFC 8201. */

@@ -52,6 +52,17 @@ ALWAYS_INLINE int count_hop(struct __sk_buff *skb, __u8 family)
 	return HOP_DONE;
 }
 
+ALWAYS_INLINE int turn_macs(struct __sk_buff *skb)
+{
+	__u8 macs[12], turned[12];
+
+	if (bpf_skb_load_bytes(skb, 0, macs, sizeof(macs)))
+		return -1;
+	__builtin_memcpy(turned, macs + 6, 6);
+	__builtin_memcpy(turned + 6, macs, 6);
+	return bpf_skb_store_bytes(skb, 0, turned, sizeof(turned), 0);
+}
+
 ALWAYS_INLINE int write_macs(struct __sk_buff *skb, const struct way *way)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
@@ -85,6 +96,11 @@ ALWAYS_INLINE int send(struct __sk_buff *skb, const struct parsed *p, const stru
 			return up_the_stack(skb);
 		skb->mark |= MARK_ACCEPTED;
 		return bpf_redirect(way->out_ifindex, 0);
+	case FORWARD_SELF: /* the frame's source is the link's own MAC */
+		if (turn_macs(skb))
+			return TCX_DROP;
+		skb->mark |= MARK_ACCEPTED;
+		return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
 	case FORWARD_NEIGH:
 		skb->mark |= MARK_ACCEPTED;
 		return bpf_redirect_neigh(way->out_ifindex, NULL, 0, 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
 /*
- * ICMP errors: those that pass are about a packet of some flow and are translated as that flow's answers are, outside and
+ * What is said to senders, and ICMP errors that pass: those that pass are about a packet of some flow and are translated as that flow's answers are, outside and
  * inside (RFC 5508 section 4); those we say ourselves quote what we drop (RFC 792, RFC 4443 section 3).
  */
 #pragma once
@@ -93,7 +93,7 @@ NEVER_INLINE int translate_quoted(struct __sk_buff *skb, const struct parsed *p,
 	return 0;
 }
 
-/* So much of the dropped packet is quoted: its header and what names its flow. */
+/* So much of the dropped packet is quoted: its header and what names its flow; behind a shorter one stand zeros. */
 #define QUOTED_TRANSPORT 20
 
 struct icmp_header { /* RFC 792, RFC 4443 section 2.1: both alike */
@@ -183,13 +183,81 @@ ALWAYS_INLINE int say6(struct __sk_buff *skb, const struct address *from, const 
 	return bpf_skb_store_bytes(skb, ETH_HLEN, &all, sizeof(all), BPF_F_INVALIDATE_HASH);
 }
 
-ALWAYS_INLINE int turn_macs(struct __sk_buff *skb)
-{
-	__u8 macs[12], turned[12];
+struct reset4 {
+	struct iphdr ip;
+	struct tcphdr tcp;
+} __attribute__((packed));
 
-	if (bpf_skb_load_bytes(skb, 0, macs, sizeof(macs)))
+struct reset6 {
+	struct ipv6hdr ip;
+	struct tcphdr tcp;
+} __attribute__((packed));
+
+/* RFC 9293 section 3.10.7.1: as a host without such a connection answers. */
+ALWAYS_INLINE int fill_reset(struct __sk_buff *skb, const struct packet *packet, struct tcphdr *tcp)
+{
+	struct tcphdr asked;
+
+	if (bpf_skb_load_bytes(skb, packet->l4, &asked, sizeof(asked)))
 		return -1;
-	__builtin_memcpy(turned, macs + 6, 6);
-	__builtin_memcpy(turned + 6, macs, 6);
-	return bpf_skb_store_bytes(skb, 0, turned, sizeof(turned), 0);
+	tcp->source = asked.dest;
+	tcp->dest = asked.source;
+	tcp->doff = sizeof(*tcp) / 4;
+	tcp->rst = 1;
+	if (asked.ack) {
+		tcp->seq = asked.ack_seq;
+	} else {
+		tcp->ack = 1;
+		tcp->ack_seq = bpf_htonl(bpf_ntohl(asked.seq) + asked.syn + asked.fin + packet->l3 + packet->length - packet->l4 -
+					 asked.doff * 4);
+	}
+	return 0;
+}
+
+ALWAYS_INLINE int reset4(struct __sk_buff *skb, const struct packet *packet)
+{
+	struct reset4 all = {};
+	struct {
+		__be32 from, to;
+		__be16 protocol, length;
+	} pseudo = {.from = packet->arrived.dst.word[3], .to = packet->arrived.src.word[3], .protocol = bpf_htons(IPPROTO_TCP),
+		    .length = bpf_htons(sizeof(all.tcp))};
+	__s64 sum;
+
+	if (fill_reset(skb, packet, &all.tcp) || bpf_skb_change_tail(skb, ETH_HLEN + sizeof(all), 0))
+		return -1;
+	all.ip.version = 4;
+	all.ip.ihl = 5;
+	all.ip.ttl = 64;
+	all.ip.protocol = IPPROTO_TCP;
+	all.ip.tot_len = bpf_htons(sizeof(all));
+	all.ip.saddr = pseudo.from;
+	all.ip.daddr = pseudo.to;
+	all.ip.check = fold(bpf_csum_diff(NULL, 0, (void *)&all.ip, sizeof(all.ip), 0));
+	sum = bpf_csum_diff(NULL, 0, (void *)&pseudo, sizeof(pseudo), 0);
+	all.tcp.check = fold(bpf_csum_diff(NULL, 0, (void *)&all.tcp, sizeof(all.tcp), sum));
+	return bpf_skb_store_bytes(skb, ETH_HLEN, &all, sizeof(all), BPF_F_INVALIDATE_HASH);
+}
+
+ALWAYS_INLINE int reset6(struct __sk_buff *skb, const struct packet *packet)
+{
+	struct reset6 all = {};
+	struct {
+		struct address from, to;
+		__be32 length, next;
+	} pseudo = {.from = packet->arrived.dst, .to = packet->arrived.src, .length = bpf_htonl(sizeof(all.tcp)),
+		    .next = bpf_htonl(IPPROTO_TCP)};
+	__s64 sum;
+
+	if (fill_reset(skb, packet, &all.tcp) || bpf_skb_change_tail(skb, ETH_HLEN + sizeof(all), 0))
+		return -1;
+	all.ip.version = 6;
+	all.ip.hop_limit = 64;
+	all.ip.nexthdr = IPPROTO_TCP;
+	all.ip.payload_len = bpf_htons(sizeof(all.tcp));
+	__builtin_memcpy(&all.ip.saddr, &pseudo.from, sizeof(pseudo.from));
+	__builtin_memcpy(&all.ip.daddr, &pseudo.to, sizeof(pseudo.to));
+	sum = bpf_csum_diff(NULL, 0, (void *)&pseudo, sizeof(pseudo), 0);
+	all.tcp.check = fold(bpf_csum_diff(NULL, 0, (void *)&all.tcp, sizeof(all.tcp), sum));
+	return bpf_skb_store_bytes(skb, ETH_HLEN, &all, sizeof(all), BPF_F_INVALIDATE_HASH);
 }

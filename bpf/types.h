@@ -235,6 +235,7 @@ enum forward {
 	FORWARD_NEIGH = 4,  /* out by a link, the kernel knows the neighbour */
 	FORWARD_TUNNEL = 5, /* to another node, in VXLAN */
 	FORWARD_HOST = 6,   /* up the stack, for this host: whoever translates it to a workload there must have it judged there */
+	FORWARD_SELF = 7,   /* back in by the link by which this host sent it out: it is for itself */
 };
 
 struct frontend_key {

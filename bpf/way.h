@@ -55,7 +55,7 @@ NEVER_INLINE int find_way(struct __sk_buff *skb, const struct tuple *to, __u32 f
 	found->way.forward = FORWARD_STACK;
 	if (is_multicast(&to->dst, family) || (found->route_flags & (ROUTE_NODE | ROUTE_LOCAL)) == (ROUTE_NODE | ROUTE_LOCAL)) {
 		found->to_host = 1;
-		found->way.forward = FORWARD_HOST;
+		found->way.forward = is_from_network(hook) ? FORWARD_HOST : FORWARD_SELF;
 		return 0;
 	}
 	fib.family = family == 4 ? 2 : 10; /* AF_INET, AF_INET6 */

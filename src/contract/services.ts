@@ -84,7 +84,7 @@ export interface ServiceFrontend {
   /** What befalls a client for whom there is no backend: it is told, or, where only local ones count, silence. */
   readonly withoutInside: 'reject' | 'drop';
   readonly withoutOutside: 'reject' | 'drop';
-  /** Clients outside the cluster must come from one of these; null: from anywhere. */
+  /** Every client must come from one of these, those in the cluster too; null: from anywhere. */
   readonly sources: readonly Cidr[] | null;
   /** A client keeps its backend this long after its last connection, in seconds; 0: it does not. */
   readonly affinitySeconds: number;

@@ -193,6 +193,15 @@ export const hooks = { fromWorkload: 1, toWorkload: 2, fromNetwork: 3, toNetwork
 export const verdicts = { allowed: 1, denied: 2 } as const;
 
 /** enum forward, of `way` in struct flow. */
-export const forwards = { unknown: 0, stack: 1, peer: 2, link: 3, neigh: 4, tunnel: 5, host: 6 } as const;
+export const forwards = {
+  unknown: 0,
+  stack: 1,
+  peer: 2,
+  link: 3,
+  neigh: 4,
+  tunnel: 5,
+  host: 6,
+  self: 7,
+} as const;
 /** TCP flags as they stand in the header, of `tcp_seen`: RFC 9293 section 3.1. */
 export const tcpFlags = { fin: 1, syn: 2, rst: 4, ack: 16 } as const;

@@ -280,8 +280,9 @@ function distinct(backends: readonly ServiceBackend[]): readonly ServiceBackend[
   return [...new Map(backends.map((backend) => [`${backend.address} ${backend.port}`, backend])).values()];
 }
 
+/** What another node sent on it has admitted. */
 function isRanged({ sources }: ServiceFrontend, scope: Scope): boolean {
-  return sources !== null && scope === 'outside';
+  return sources !== null && scope !== 'tunnel';
 }
 
 function isMaglev({ maglev }: ServiceFrontend, scope: Scope): boolean {
