@@ -44,12 +44,12 @@ test('what a data plane cannot be without is missing, what is made up for is a n
     ],
   };
   assert.deepEqual(not(without), [
-    'missing tcx: not there',
+    'note tcx: clsact',
     'missing btf: not there',
     'note cgroup2: not there',
     'note jit: not there',
   ]);
-  assert.deepEqual(not(without, 'nftables'), ['missing tcx: not there']);
+  assert.deepEqual(not(without, 'nftables'), ['note tcx: clsact']);
   const old = { release: '6.6.1', runsSince69: false };
   assert.deepEqual([not(old), not(old, 'nftables')], [[], ['missing kernel: 6.6.1']]);
   assert.deepEqual(not({ missingObjects: ['bpf/build/sweep.o'] }), [

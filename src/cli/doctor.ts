@@ -47,7 +47,6 @@ const vital = [
   'bpf_redirect_neigh',
   'bpf_redirect_peer',
   'bpf_for_each_map_elem',
-  'tcx',
 ];
 
 export function findingsOf(dataplane: DataplaneName, facts: HostFacts): readonly Finding[] {
@@ -92,6 +91,7 @@ function featureCheck({ name, present, value, neededFor, since, without }: Kerne
       advice: 'programs load and run more slowly: set net.core.bpf_jit_harden to 0',
     };
   }
+  if (name === 'tcx' && !present) return { check: name, state: 'note', found: 'clsact', advice: without };
   if (present) return { check: name, state: 'ok', found: value || 'there', advice: '' };
   const isVital = vital.includes(name);
   const consequence = isVital ? 'the data plane does not run without it' : without;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The one program of ours at each side of an interface: a tcx link, pinned as `IFNAME-in` or `IFNAME-out` in one directory of a
- * bpffs.
+ * bpffs; or, where the kernel has no tcx, a clsact filter, which holds its program by itself (hook-filters.ts).
  *
  * Invariants: works in the calling thread's network namespace; read anew each time, remembers nothing. A swap is atomic: no
  *             packet sees neither program. Pins outlive the agent; a link outlives its interface, attached to nothing.
@@ -18,35 +18,62 @@ import {
   linkInfo,
   openPin,
   pinLink,
+  supportsTcx,
   updateLink,
 } from './bpf/link.ts';
 import { programIdOf } from './bpf/load.ts';
+import { HookFilters } from './hook-filters.ts';
+import type { Attached, HookPlaces } from './hook-places.ts';
 import { EEXIST, ENODEV, ENOENT, ENOLINK } from './sys/constants.ts';
 import type { Fd } from './sys/fd.ts';
-
-export interface Attached {
-  /** 0 when the interface went. */
-  readonly ifIndex: number;
-  /** 0 when the program does not run: detached, or the interface went. */
-  readonly programId: number;
-}
 
 export const sides: readonly LinkSide[] = ['ingress', 'egress'];
 const suffixes: { readonly [S in LinkSide]: string } = { ingress: '-in', egress: '-out' };
 
-export class HookLinks {
-  readonly #directory: string;
+export class HookLinks implements HookPlaces {
+  readonly #places: HookPlaces;
 
-  /** @param directory - in a bpffs (mountBpffs), made if missing; no dots. One for each network namespace. @throws {InvalidError} */
-  constructor(directory: string) {
+  /**
+   * @param directory - in a bpffs (mountBpffs), made if missing; no dots. One for each network namespace.
+   * @param by - which way. @defaultValue tcx if the kernel has it
+   * @throws {InvalidError}
+   */
+  constructor(directory: string, by: 'tcx' | 'clsact' = supportsTcx() ? 'tcx' : 'clsact') {
     if (basename(directory).includes('.'))
       throw new InvalidError(`directory ${directory}: a bpffs allows no dots`);
     if (isBpffs(dirname(directory))) mkdirSync(directory, { recursive: true, mode: 0o700 });
     else if (!isBpffs(directory)) throw new InvalidError(`directory ${directory}: want one in a bpffs`);
+    this.#places = by === 'tcx' ? new PinnedLinks(directory) : new HookFilters();
+  }
+
+  /** Null where nothing of ours was put. */
+  at(ifName: IfName, side: LinkSide): Attached | null {
+    return this.#places.at(ifName, side);
+  }
+
+  /** @returns whether it changed anything: false where that very program runs. @throws {KernelError} ENODEV */
+  put(ifName: IfName, ifIndex: number, side: LinkSide, program: Fd): boolean {
+    return this.#places.put(ifName, ifIndex, side, program);
+  }
+
+  /** The interface is without them afterwards, so remove that first. Nothing happens if there are none. */
+  remove(ifName: IfName): void {
+    this.#places.remove(ifName);
+  }
+
+  /** Every interface with a program of ours, with tcx also those that went. Sorted. */
+  names(): IfName[] {
+    return this.#places.names();
+  }
+}
+
+class PinnedLinks implements HookPlaces {
+  readonly #directory: string;
+
+  constructor(directory: string) {
     this.#directory = directory;
   }
 
-  /** Null without a pin. */
   at(ifName: IfName, side: LinkSide): Attached | null {
     using link = openPin(this.#pin(ifName, side));
     if (!link) return null;
@@ -55,7 +82,6 @@ export class HookLinks {
     return { ifIndex: info.ifIndex, programId: runs ? info.programId : 0 };
   }
 
-  /** @returns whether it changed anything: false where that very program runs. @throws {KernelError} ENODEV */
   put(ifName: IfName, ifIndex: number, side: LinkSide, program: Fd): boolean {
     const attached = this.at(ifName, side);
     const isThere = attached?.ifIndex === ifIndex && attached.programId !== 0;
@@ -79,12 +105,10 @@ export class HookLinks {
     }
   }
 
-  /** The interface is without them afterwards, so remove that first. Nothing happens if there are none. */
   remove(ifName: IfName): void {
     for (const side of sides) this.#unpin(ifName, side);
   }
 
-  /** Every interface with a pin, also those that went. Sorted. */
   names(): IfName[] {
     return [...new Set(readdirSync(this.#directory).flatMap((pin) => ifNameOf(pin) ?? []))].sort();
   }

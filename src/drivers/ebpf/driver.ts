@@ -26,7 +26,6 @@ import type { ObservedDataplane } from '../../contract/flow.ts';
 import type { InspectableDataplane, Inspection, InspectionAnswer } from '../../contract/inspect.ts';
 import type { TranslatingDataplane, TranslationConfig, TranslationMessage } from '../../contract/services.ts';
 import { isBpffs, mountBpffs } from '../../kernel/bpf/bpffs.ts';
-import { supportsTcx } from '../../kernel/bpf/link.ts';
 import { testRun } from '../../kernel/bpf/test-run.ts';
 import { answeredConnections } from '../../kernel/conntrack.ts';
 import { enableForwarding } from '../../kernel/harden.ts';
@@ -171,7 +170,7 @@ export class EbpfDriver
 
   /** bpf(2), the objects and nf_tables are there: the constructor has used them. */
   async probe(): Promise<readonly string[]> {
-    return supportsTcx() ? [] : ['tcx links (Linux 6.6)'];
+    return [];
   }
 
   onMessage(message: DataplaneMessage): void {

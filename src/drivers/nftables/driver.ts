@@ -21,7 +21,6 @@ import type {
   ResolvedHostEndpoint,
 } from '../../contract/dataplane.ts';
 import { isBpffs, mountBpffs } from '../../kernel/bpf/bpffs.ts';
-import { supportsTcx } from '../../kernel/bpf/link.ts';
 import { Guard } from '../../kernel/guard.ts';
 import { enableForwarding } from '../../kernel/harden.ts';
 import type { NftOp } from '../../kernel/nft/model.ts';
@@ -86,10 +85,7 @@ export class NftablesDriver implements DataplaneDriver {
 
   /** nf_tables and bpf(2) themselves are there: the constructor has used them. */
   async probe(): Promise<readonly string[]> {
-    return [
-      ...(supportsTcx() ? [] : ['tcx links, for the guards (Linux 6.6)']),
-      ...(kernelAtLeast(6, 9) ? [] : ['nftables tables that outlive their owner (Linux 6.9)']),
-    ];
+    return [...(kernelAtLeast(6, 9) ? [] : ['nftables tables that outlive their owner (Linux 6.9)'])];
   }
 
   onMessage(message: DataplaneMessage): void {
