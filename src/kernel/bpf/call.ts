@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /** bpf(2): commands and the one place that fills union bpf_attr. include/uapi/linux/bpf.h */
-import { KernelError } from '../../lib/errors.ts';
 import type { Fd } from '../sys/fd.ts';
 import { kernelError } from '../sys/linux.ts';
 import { sys } from '../sys/open.ts';
@@ -62,12 +61,8 @@ export function tryBpf(command: number, fields: readonly Field[]): Outcome {
     else if ('bytes' in field) bytes.set(field.bytes, field.at);
     else view.setBigUint64(field.at, sys.addressOf(field.pointer), true);
   }
-  try {
-    return { result: sys.bpf(command, bytes), attributes: view, errno: 0 };
-  } catch (error) {
-    if (error instanceof KernelError) return { result: -1, attributes: view, errno: error.errno };
-    throw error;
-  }
+  const result = sys.bpf(command, bytes);
+  return { result, attributes: view, errno: result < 0 ? -result : 0 };
 }
 
 /** A command whose result is a new descriptor. */

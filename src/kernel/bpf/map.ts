@@ -334,14 +334,10 @@ export class BpfMap implements Disposable {
     this.#attributes.setUint32(0, this.fd.number, true); // throws when it was closed
     this.#attributes.setBigUint64(16, value ? sys.addressOf(value) : 0n, true);
     this.#attributes.setBigUint64(24, BigInt(flags), true);
-    try {
-      sys.bpf(command, this.#attributeBytes);
-      return true;
-    } catch (error) {
-      if (!(error instanceof KernelError)) throw error;
-      if (error.errno === ENOENT) return false;
-      throw kernelError(`${verb} map ${this.info.name}`, error.errno);
-    }
+    const result = sys.bpf(command, this.#attributeBytes);
+    if (result >= 0) return true;
+    if (result === -ENOENT) return false;
+    throw kernelError(`${verb} map ${this.info.name}`, -result);
   }
 
   #copyValue(): Uint8Array {

@@ -218,10 +218,8 @@ class LinuxSys implements Sys {
   }
 
   bpf(command: number, attributes: Uint8Array): number {
-    return this.#check(
-      `bpf command ${command}`,
-      this.#libc.call.syscall(this.#bpfSyscall, command, attributes, attributes.length),
-    );
+    const result = this.#libc.call.syscall(this.#bpfSyscall, command, attributes, attributes.length);
+    return result >= 0 ? result : -this.#libc.errno();
   }
 
   own(number: number): Fd {

@@ -56,7 +56,11 @@ export interface Sys {
   mount(source: string, target: string, type: string, flags: number, data?: string): void;
   umount(target: string, flags?: number): void;
 
-  /** bpf(2). @returns the call's result: a new descriptor's number for some commands, else 0. */
+  /**
+   * bpf(2). Never throws: looking for what is not there is no failure, and an Error costs more than the call.
+   *
+   * @returns the call's result (a new descriptor's number for some commands, else 0), or its errno, negative.
+   */
   bpf(command: number, attributes: Uint8Array): number;
   /** Takes a descriptor that another call returned as a number (bpf) into ownership. */
   own(number: number): Fd;
