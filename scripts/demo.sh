@@ -9,7 +9,7 @@ if ./muslin lab status >/dev/null 2>&1; then
   echo "a lab runs already: the demo is put into it"
   ./muslin apply -f examples/demo/workloads.yaml
 else
-  ./muslin lab up -f examples/demo/lab.yaml
+  ./muslin lab up -f examples/demo/lab.yaml ${DATAPLANE:+--dataplane "$DATAPLANE"}
 fi
 ./muslin apply -f examples/demo/policies
 echo
