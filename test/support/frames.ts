@@ -110,6 +110,18 @@ export function icmp6(ends: Ends, body: Uint8Array): Uint8Array {
   return withChecksum(ends, protocolNumbers.ICMPv6, body, 2);
 }
 
+/** The same of IPv4, whose checksum covers no addresses: RFC 792. */
+export function icmp4(body: Uint8Array): Uint8Array {
+  const bytes = Uint8Array.from(body);
+  bytes.set(word(checksum(body)), 2);
+  return bytes;
+}
+
+/** INIT, the first of an association: RFC 9260 section 3.3.2. Its checksum is not made. */
+export function sctp(sport: number, dport: number): Uint8Array {
+  return join([...word(sport), ...word(dport)], new Uint8Array(8), [1, 0, 0, 20], new Uint8Array(16));
+}
+
 export interface ArpFields {
   readonly operation: 'request' | 'reply';
   readonly senderMac: Uint8Array;
@@ -140,13 +152,14 @@ function withChecksum(ends: Ends, protocol: number, segment: Uint8Array, at: num
 }
 
 /** RFC 1071. */
-function checksum(bytes: Uint8Array): number {
+export function checksum(bytes: Uint8Array): number {
   let sum = 0;
   for (let at = 0; at < bytes.length; at += 2) sum += ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
   return ~sum & 0xffff;
 }
 
-function word(value: number): [number, number] {
+/** Two bytes in network order. */
+export function word(value: number): [number, number] {
   return [(value >>> 8) & 0xff, value & 0xff];
 }
