@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A map whose every row is ours, for the reconciler: keys as hexadecimal text, values as bytes. */
-import type { BpfMap, MapEntry } from '../../kernel/bpf/map.ts';
+import type { BpfMap } from '../../kernel/bpf/map.ts';
 import { type KernelTable, Reconciler, type TableReport } from '../../reconcile/reconciler.ts';
-import { MapAudit } from './map-audit.ts';
+import { MapAudit, type ReadableMap } from './map-audit.ts';
+
+/** As much of a BpfMap as a table of rows uses. */
+export type TableMap = Pick<BpfMap, 'info' | 'entries' | 'setMany' | 'deleteMany'> & ReadableMap;
 
 export class MapRows extends Reconciler<string, Uint8Array> {
   readonly #audit: MapAudit<Uint8Array>;
   readonly #room: { readonly name: string; readonly maxEntries: number };
 
   /** @param name - for reports. */
-  constructor(map: BpfMap, name: string) {
+  constructor(map: TableMap, name: string) {
     super(new MapTable(map, name));
     this.#room = map.info;
     const actual = () => this.actual();
@@ -32,7 +35,7 @@ export class MapRows extends Reconciler<string, Uint8Array> {
   }
 }
 
-export function reconciled(map: BpfMap, name: string): MapRows {
+export function reconciled(map: TableMap, name: string): MapRows {
   return new MapRows(map, name);
 }
 
@@ -40,22 +43,11 @@ export function keyText(key: Uint8Array): string {
   return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('hex');
 }
 
-/** What is wanted is exactly this. */
-export function want(rows: MapRows, wanted: Iterable<MapEntry>): void {
-  const gone = new Set(rows.desired().keys());
-  for (const [key, value] of wanted) {
-    const text = keyText(key);
-    gone.delete(text);
-    rows.setDesired(text, value);
-  }
-  for (const text of gone) rows.deleteDesired(text);
-}
-
 class MapTable implements KernelTable<string, Uint8Array> {
   readonly name: string;
-  readonly #map: BpfMap;
+  readonly #map: TableMap;
 
-  constructor(map: BpfMap, name: string) {
+  constructor(map: TableMap, name: string) {
     this.#map = map;
     this.name = name;
   }

@@ -5,13 +5,12 @@
  */
 import type { DataplaneMessage, ResolvedEndpoint, Route } from '../../contract/dataplane.ts';
 import type { TranslationConfig } from '../../contract/services.ts';
-import type { BpfMap } from '../../kernel/bpf/map.ts';
 import { familyOf } from '../../lib/address.ts';
 import type { Address, Cidr, KeyPath } from '../../lib/brand.ts';
 import { cidrContains, hostCidr } from '../../lib/cidr.ts';
 import type { TableReport } from '../../reconcile/reconciler.ts';
 import { routeAt, routeBytes, routeFlags, routeKeyAt, routeKeyBytes } from './layout.ts';
-import { keyText, type MapRows, reconciled } from './map-table.ts';
+import { keyText, type MapRows, reconciled, type TableMap } from './map-table.ts';
 import { endpointId } from './names.ts';
 import { mappedLength, Row } from './row.ts';
 
@@ -37,7 +36,7 @@ export class Routes {
   #links: ReadonlyMap<string, number> = new Map();
   #refused: ReadonlyMap<KeyPath, string> = new Map();
 
-  constructor(map: BpfMap) {
+  constructor(map: TableMap) {
     this.#rows = reconciled(map, 'eBPF routes');
   }
 

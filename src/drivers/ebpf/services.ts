@@ -10,7 +10,7 @@
 import { hash } from 'node:crypto';
 import type { ApplyFailure } from '../../contract/dataplane.ts';
 import type { ResolvedService, ServiceBackend, ServiceFrontend } from '../../contract/services.ts';
-import type { BpfMap, MapEntry } from '../../kernel/bpf/map.ts';
+import type { MapEntry } from '../../kernel/bpf/map.ts';
 import type { Cidr, KeyPath } from '../../lib/brand.ts';
 import { protocolNumbers } from '../../lib/protocol.ts';
 import {
@@ -29,7 +29,7 @@ import {
   sourceKeyBytes,
 } from './layout.ts';
 import { maglevTable } from './maglev.ts';
-import { keyText, type MapRows, reconciled } from './map-table.ts';
+import { keyText, type MapRows, reconciled, type TableMap } from './map-table.ts';
 import { frontendId } from './names.ts';
 import { mappedLength, Row } from './row.ts';
 
@@ -55,10 +55,10 @@ interface List {
 }
 
 export interface ServiceMaps {
-  readonly frontends: BpfMap;
-  readonly backends: BpfMap;
-  readonly members: BpfMap;
-  readonly sources: BpfMap;
+  readonly frontends: TableMap;
+  readonly backends: TableMap;
+  readonly members: TableMap;
+  readonly sources: TableMap;
 }
 
 export class Services {
@@ -270,8 +270,8 @@ function refusalOf({ protocol, port, inside, outside, portName }: ServiceFronten
 
 function backendsOf(frontend: ServiceFrontend, scope: Scope): readonly ServiceBackend[] {
   if (scope === 'inside') return frontend.inside;
-  // another node chose this one, for clients inside and outside
-  if (scope === 'tunnel')
+  // another node chose this one, for clients inside and outside; by the same table it finds whom that one meant
+  if (scope === 'tunnel' && !frontend.maglev)
     return distinct([...frontend.outside, ...frontend.inside].filter(({ local }) => local));
   return frontend.outside;
 }
