@@ -19,7 +19,6 @@ import type {
   ApplyReport,
   DataplaneDriver,
   DataplaneMessage,
-  ResolvedEndpoint,
   ResolvedHostEndpoint,
 } from '../../contract/dataplane.ts';
 import type { ObservedDataplane } from '../../contract/flow.ts';
@@ -29,19 +28,17 @@ import { isBpffs, mountBpffs } from '../../kernel/bpf/bpffs.ts';
 import { testRun } from '../../kernel/bpf/test-run.ts';
 import { answeredConnections } from '../../kernel/conntrack.ts';
 import { enableForwarding } from '../../kernel/harden.ts';
-import type { Link } from '../../kernel/rtnetlink/links.ts';
 import { watchRoutes } from '../../kernel/rtnetlink/watch.ts';
 import { familyOf } from '../../lib/address.ts';
 import type { Address, IfName, KeyPath } from '../../lib/brand.ts';
 import { KernelError } from '../../lib/errors.ts';
 import { parseIfName } from '../../lib/if-name.ts';
-import { type HostClaims, hostClaims, noClaims } from '../linux/host-claims.ts';
 import { NodeNetwork } from '../linux/node-network.ts';
 import { ConnectHooks } from './connect.ts';
 import { Datapath, type MapSizes } from './datapath.ts';
 import { EarlyDrops } from './early-drops.ts';
 import { EndpointBook } from './endpoint-book.ts';
-import { EndpointPolicies, wishesOfHost, wishesOfWorkload } from './endpoint-policies.ts';
+import { EndpointPolicies } from './endpoint-policies.ts';
 import { type EventNames, FlowEvents, type FrontendName } from './events.ts';
 import { Gate } from './gate.ts';
 import { type HookKind, Hooks } from './hooks.ts';
@@ -49,9 +46,10 @@ import { inspect } from './inspect.ts';
 import type { Inspected } from './inspected.ts';
 import { IpSetMaps } from './ip-sets.ts';
 import { LinkNames } from './link-names.ts';
-import { isLinkLocal, linkKey, linkRow } from './links.ts';
-import { keyText, type MapRows, reconciled } from './map-table.ts';
+import { isLinkLocal } from './links.ts';
+import { type MapRows, reconciled } from './map-table.ts';
 import { endpointId } from './names.ts';
+import { NodeLinks, type Refusals } from './node-links.ts';
 import { PolicyPrograms } from './policies.ts';
 import { Routes } from './routes.ts';
 import { Services } from './services.ts';
@@ -83,7 +81,6 @@ export class EbpfDriver
   implements DataplaneDriver, TranslatingDataplane, InspectableDataplane, ObservedDataplane
 {
   readonly name = 'ebpf';
-  readonly #interfacePrefix: string;
   readonly #datapath: Datapath;
   readonly #network: NodeNetwork;
   readonly #routeEvents: Disposable;
@@ -98,12 +95,11 @@ export class EbpfDriver
   readonly #services: Services;
   readonly #settings: Settings;
   readonly #links: MapRows;
+  readonly #nodeLinks: NodeLinks;
   readonly #linkNames: LinkNames;
   readonly #book = new EndpointBook();
   readonly #audits: readonly Audited[];
   #events: FlowEvents | null = null;
-  readonly #endpoints = new Map<KeyPath, ResolvedEndpoint>();
-  readonly #hostEndpoints = new Map<KeyPath, ResolvedHostEndpoint>();
   readonly #poll: NodeJS.Timeout;
   /** Before this process. */
   readonly #wereInForce: boolean;
@@ -117,7 +113,6 @@ export class EbpfDriver
 
   /** In the network namespace of the calling thread, for good. @throws {KernelError} {VerifierError} {NotFoundError} */
   constructor(options: EbpfOptions) {
-    this.#interfacePrefix = options.interfacePrefix;
     if (!isBpffs(dirname(options.bpf))) mountBpffs(dirname(options.bpf));
     this.#datapath = Datapath.open(options.bpf, options.mapSizes);
     this.#network = new NodeNetwork((reason) => this.#strangersChange(reason));
@@ -164,6 +159,12 @@ export class EbpfDriver
     });
     this.#settings = new Settings(map('settings'));
     this.#links = reconciled(map('links'), 'eBPF link rows');
+    this.#nodeLinks = new NodeLinks(
+      this.#network.interfaces,
+      options.interfacePrefix,
+      this.#wishes,
+      this.#links,
+    );
     this.#audits = this.#listAudits();
     this.#poll = setInterval(() => this.#pollHooks(), hookPollMs).unref();
   }
@@ -181,10 +182,15 @@ export class EbpfDriver
     this.#network.onMessage(message);
     this.#book.onMessage(message);
     if (message.kind === 'config-update') this.#settings.setConfig(message.config);
-    if (message.kind === 'endpoint-update') this.#setEndpoint(message.id, message.endpoint);
-    if (message.kind === 'endpoint-remove') this.#setEndpoint(message.id, null);
+    if (message.kind === 'endpoint-update') this.#nodeLinks.setEndpoint(message.id, message.endpoint);
+    if (message.kind === 'endpoint-remove') this.#nodeLinks.setEndpoint(message.id, null);
     if (message.kind === 'host-endpoint-update') this.#setHostEndpoint(message.id, message.endpoint);
     if (message.kind === 'host-endpoint-remove') this.#setHostEndpoint(message.id, null);
+  }
+
+  #setHostEndpoint(id: KeyPath, endpoint: ResolvedHostEndpoint | null): void {
+    this.#nodeLinks.setHostEndpoint(id, endpoint);
+    this.#earlyDrops.setHostEndpoint(id, endpoint);
   }
 
   onTranslation(message: TranslationMessage): void {
@@ -227,17 +233,16 @@ export class EbpfDriver
   async apply(): Promise<ApplyReport> {
     enableForwarding();
     const restored = { changed: this.#datapath.apply(), failed: [] };
-    const { workloads, hosts } = this.#wishes;
     const policies = this.#policies.sync();
-    const refused = new Map([...workloads.refusals(), ...hosts.refusals()]);
-    const closing = this.#hooks.make(closedOnes(this.#wantedHooks(refused)));
+    const refused = this.#nodeLinks.refusals();
+    const closing = this.#hooks.make(closedOnes(this.#nodeLinks.hooks(refused)));
     const rows = this.#applyRows(refused, policies.changed);
     for (const [id, why] of [...this.#routes.refusals(), ...rows.unplaced]) refused.set(id, why);
     const routes = this.#network.apply();
     const gate = { changed: this.#gate.apply(), failed: [] };
     const taken = this.#takeOver();
-    const opening = this.#hooks.makeAll(this.#wantedHooks(refused));
-    const early = this.#earlyDrops.apply(this.#claimed());
+    const opening = this.#hooks.makeAll(this.#nodeLinks.hooks(refused));
+    const early = this.#earlyDrops.apply(this.#nodeLinks.claimed());
     const connect = this.#applyConnect();
     const released = { changed: this.#policies.release() + this.#forgetOtherLayouts(opening), failed: [] };
     this.#inForce = true;
@@ -257,8 +262,10 @@ export class EbpfDriver
     if (this.#services.takeLostBackend()) this.sweep();
     return {
       changed: parts.reduce((sum, part) => sum + part.changed, 0),
-      failed: [...parts.flatMap((part) => part.failed), ...refusals(refused), ...this.#unpoliced()],
-      openEndpoints: [...this.#endpoints].filter(([, e]) => this.#hooks.isOpen(e.ifName)).map(([id]) => id),
+      failed: [...parts.flatMap((part) => part.failed), ...refusals(refused), ...this.#nodeLinks.unpoliced()],
+      openEndpoints: [...this.#nodeLinks.endpoints()]
+        .filter(([, e]) => this.#hooks.isOpen(e.ifName))
+        .map(([id]) => id),
     };
   }
 
@@ -286,7 +293,7 @@ export class EbpfDriver
     const owners = new Map<Address, Owner>();
     for (const [, addresses] of this.#network.interfaces.addresses())
       for (const address of addresses) owners.set(address, { kind: 'host' });
-    for (const [id, { ifName, addresses }] of this.#endpoints) {
+    for (const [id, { ifName, addresses }] of this.#nodeLinks.endpoints()) {
       const ifIndex = this.#network.interfaces.indexOf(ifName);
       const endpoint = endpointId(id);
       if (ifIndex === undefined) continue;
@@ -364,135 +371,26 @@ export class EbpfDriver
     };
   }
 
-  #setEndpoint(id: KeyPath, endpoint: ResolvedEndpoint | null): void {
-    if (endpoint) this.#endpoints.set(id, endpoint);
-    else this.#endpoints.delete(id);
-    this.#wishes.workloads.set(id, endpoint?.adminUp ? wishesOfWorkload(endpoint) : null);
-  }
-
-  #setHostEndpoint(id: KeyPath, endpoint: ResolvedHostEndpoint | null): void {
-    if (endpoint) this.#hostEndpoints.set(id, endpoint);
-    else this.#hostEndpoints.delete(id);
-    this.#wishes.hosts.set(id, endpoint ? wishesOfHost(endpoint) : null);
-    this.#earlyDrops.setHostEndpoint(id, endpoint);
-  }
-
-  #wantedHooks(refused: ReadonlyMap<KeyPath, string>): ReadonlyMap<string, HookKind> {
-    const hooks = new Map<string, HookKind>();
-    for (const link of this.#network.interfaces.links()) {
-      if (this.#isWorkloads(link)) hooks.set(link.name, 'closed');
-      else if (this.#isNetworks(link)) hooks.set(link.name, 'network');
-    }
-    for (const [id, { ifName }] of this.#endpoints) {
-      if (hooks.has(ifName) && this.#wishes.workloads.has(id) && !refused.has(id))
-        hooks.set(ifName, 'workload');
-    }
-    return hooks;
-  }
-
-  #isWorkloads({ name }: Link): boolean {
-    return name.startsWith(this.#interfacePrefix);
-  }
-
-  /** The loopback is no network; what is in a bridge comes in by the bridge. */
-  #isNetworks({ name, master, mac }: Link): boolean {
-    return name !== 'lo' && master === null && mac !== null;
-  }
-
   /** @returns also endpoints whose link has no row, and why. */
   #applyRows(
-    refused: ReadonlyMap<KeyPath, string>,
+    refused: Refusals,
     policiesChanged: number,
-  ): { readonly parts: readonly Part[]; readonly unplaced: ReadonlyMap<KeyPath, string> } {
-    const addresses = this.#network.interfaces.addresses();
-    const own = [...addresses].filter(([name]) => !name.startsWith(this.#interfacePrefix));
+  ): { readonly parts: readonly Part[]; readonly unplaced: Refusals } {
+    const own = this.#nodeLinks.own();
     this.#settings.setOwn(ownAddresses(own, this.#translation.nodeAddresses));
     this.#routes.setLinks(
       this.#network.interfaces.listing(),
       own.flatMap(([, list]) => list),
     );
-    this.#wantLinks(refused, addresses);
+    this.#nodeLinks.want(refused);
     const routes = this.#routes.apply();
     const links = this.#links.apply();
     const services = this.#services.apply();
     if (routes.changed + links.changed > 0) this.#settings.newGeneration();
     if (policiesChanged + links.changed > 0) this.#settings.newJudgement();
-    const { failed, unplaced } = this.#unplaced(links.failed);
+    const { failed, unplaced } = this.#nodeLinks.inWords(links.failed);
     const settings = { changed: this.#settings.apply(), failed: [] };
     return { parts: [routes, { ...links, failed }, services, settings], unplaced };
-  }
-
-  /** Rows of links in the words of whom they are for; those of the network's links stay as they are. */
-  #unplaced(all: readonly ApplyFailure[]): {
-    readonly failed: readonly ApplyFailure[];
-    readonly unplaced: ReadonlyMap<KeyPath, string>;
-  } {
-    const unplaced = new Map<KeyPath, string>();
-    if (all.length === 0) return { failed: [], unplaced };
-    const owners = new Map([...this.#endpoints].map(([id, { ifName }]) => [this.#linkKeyOf(ifName), id]));
-    const failed = all.filter(({ key, message }) => {
-      const id = owners.get(key);
-      if (id !== undefined) unplaced.set(id, message);
-      return id === undefined;
-    });
-    return { failed, unplaced };
-  }
-
-  #linkKeyOf(ifName: IfName): string {
-    return keyText(linkKey(this.#network.interfaces.indexOf(ifName) ?? 0));
-  }
-
-  #wantLinks(
-    refused: ReadonlyMap<KeyPath, string>,
-    addresses: ReadonlyMap<IfName, readonly Address[]>,
-  ): void {
-    const claims = this.#claims(addresses);
-    const gone = new Set(this.#links.desired().keys());
-    const set = (ifIndex: number, row: Uint8Array) => {
-      const key = keyText(linkKey(ifIndex));
-      gone.delete(key);
-      this.#links.setDesired(key, row);
-    };
-    const byName = new Map(this.#network.interfaces.links().map((link) => [link.name, link]));
-    for (const [id, { ifName }] of this.#endpoints) {
-      const link = byName.get(ifName);
-      if (!link || refused.has(id) || !this.#wishes.workloads.has(id)) continue;
-      const policies = this.#wishes.workloads.placed(id);
-      set(link.index, linkRow({ kind: 'workload', endpoint: id, policies, own: [], mtu: link.mtu }));
-    }
-    for (const link of byName.values()) {
-      if (this.#isWorkloads(link) || !this.#isNetworks(link)) continue;
-      const id = claims.byInterface.get(parseIfName(link.name)) ?? claims.others;
-      const policies = id === null ? [] : this.#wishes.hosts.placed(id);
-      const own = addresses.get(parseIfName(link.name)) ?? [];
-      set(link.index, linkRow({ kind: 'network', endpoint: id, policies, own, mtu: link.mtu }));
-    }
-    for (const key of gone) this.#links.deleteDesired(key);
-  }
-
-  /** Links that a host endpoint claims and no program of ours can stand at. */
-  #unpoliced(): ApplyFailure[] {
-    if (this.#hostEndpoints.size === 0) return [];
-    const claims = this.#claims(this.#network.interfaces.addresses());
-    const bare = this.#network.interfaces
-      .links()
-      .filter(({ name, mac, up }) => name !== 'lo' && mac === null && up);
-    return bare
-      .filter(({ name }) => claims.others !== null || claims.byInterface.has(parseIfName(name)))
-      .map(({ name }) => ({
-        table: 'eBPF host endpoints',
-        key: name,
-        message: 'got a link without Ethernet header, want one with: its packets meet no policy here',
-      }));
-  }
-
-  *#claimed(): Generator<{ name: string; ifIndex: number; endpoint: KeyPath }> {
-    const claims = this.#claims(this.#network.interfaces.addresses());
-    for (const link of this.#network.interfaces.links()) {
-      if (this.#isWorkloads(link) || !this.#isNetworks(link)) continue;
-      const endpoint = claims.byInterface.get(parseIfName(link.name)) ?? claims.others;
-      if (endpoint !== null) yield { name: link.name, ifIndex: link.index, endpoint };
-    }
   }
 
   #applyConnect(): Part {
@@ -502,11 +400,6 @@ export class EbpfDriver
       const message = error instanceof Error ? error.message : String(error);
       return { changed: 0, failed: [{ table: 'eBPF connect-time balancing', key: 'cgroup', message }] };
     }
-  }
-
-  #claims(addresses: ReadonlyMap<IfName, readonly Address[]>): HostClaims {
-    if (this.#hostEndpoints.size === 0) return noClaims;
-    return hostClaims(this.#hostEndpoints, addresses, this.#interfacePrefix);
   }
 
   #strangersChange(reason: string): void {
