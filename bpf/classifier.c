@@ -75,12 +75,25 @@ ALWAYS_INLINE struct link *link_of(__u32 ifindex)
 		return TCX_DROP;                           \
 	} while (0)
 
+/* What the host sends would be answered to a workload that went out by the host's address with the same port. */
+ALWAYS_INLINE int is_answered_to_another(const struct packet *packet)
+{
+	struct flow *answers;
+	struct tuple key;
+
+	if (packet->hook != HOOK_TO_NETWORK)
+		return 0;
+	turn_round(&key, &packet->now);
+	answers = bpf_map_lookup_elem(&flows, &key);
+	return answers && (answers->flags & (FLOW_REPLY | FLOW_TRANSLATE_DST)) == (FLOW_REPLY | FLOW_TRANSLATE_DST);
+}
+
 /* Nobody has a say, about the answers neither, and nothing is translated: then it is the stack's. */
 ALWAYS_INLINE int is_none_of_ours(const struct packet *packet, const struct link *in, const struct link *out)
 {
 	if (packet->stage_count || packet->flow_flags || in->endpoint)
 		return 0;
-	return !out || !out->endpoint;
+	return (!out || !out->endpoint) && !is_answered_to_another(packet);
 }
 
 SEC("tc")
@@ -140,6 +153,8 @@ ALWAYS_INLINE void lead_to_node(struct packet *packet, const struct backend *bac
 	}
 	packet->way.forward = FORWARD_TUNNEL;
 	packet->flow_flags |= FLOW_TO_TUNNEL;
+	packet->backend = backend->address;
+	packet->backend_port = backend->port;
 	if (is_answered_straight)
 		packet->flow_flags |= FLOW_DSR;
 }
@@ -195,6 +210,8 @@ int service(struct __sk_buff *skb)
 	}
 	at = route_to(&backend.address);
 	is_local = at && (at->flags & ROUTE_LOCAL);
+	if (!is_local && (packet->flags & PACKET_TUNNELLED) && choose_local(frontend, &packet->now, &backend))
+		DROP(skb, packet, REASON_NO_BACKEND);
 	if (packet->hook == HOOK_FROM_NETWORK && !is_local && !(packet->flags & PACKET_TUNNELLED))
 		lead_to_node(packet, &backend, at, settings, scope == SCOPE_OUTSIDE && is_dsr(settings, client));
 	else
@@ -421,6 +438,8 @@ ALWAYS_INLINE void fill_forward(struct flow *flow, const struct packet *packet, 
 	flow->generation = settings->generation;
 	flow->judgement = settings->judgement;
 	flow->tcp_seen = packet->tcp_flags;
+	flow->backend = packet->backend;
+	flow->backend_port = packet->backend_port;
 }
 
 /* Where answers come in follows from where the packet goes to. */
@@ -457,8 +476,53 @@ ALWAYS_INLINE void fill_answers(struct flow *flow, struct __sk_buff *skb, const 
 
 #define PORT_TRIES 16
 
+/* A process of this host talks to the same peer from that port, or listens there: what comes back would be taken from it. */
+ALWAYS_INLINE int is_hosts(struct __sk_buff *skb, const struct packet *packet)
+{
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_sock *sock;
+	__u32 size;
+
+	if (packet->family == 4) {
+		tuple.ipv4.saddr = packet->now.dst.word[3];
+		tuple.ipv4.daddr = packet->now.src.word[3];
+		tuple.ipv4.sport = bpf_htons(packet->now.dst_port);
+		tuple.ipv4.dport = bpf_htons(packet->now.src_port);
+		size = sizeof(tuple.ipv4);
+	} else {
+		__builtin_memcpy(tuple.ipv6.saddr, &packet->now.dst, 16);
+		__builtin_memcpy(tuple.ipv6.daddr, &packet->now.src, 16);
+		tuple.ipv6.sport = bpf_htons(packet->now.dst_port);
+		tuple.ipv6.dport = bpf_htons(packet->now.src_port);
+		size = sizeof(tuple.ipv6);
+	}
+	if (packet->now.protocol == IPPROTO_TCP)
+		sock = bpf_sk_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+	else if (packet->now.protocol == IPPROTO_UDP)
+		sock = bpf_sk_lookup_udp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+	else
+		return 0;
+	if (!sock)
+		return 0;
+	bpf_sk_release(sock);
+	return 1;
+}
+
+ALWAYS_INLINE void take_another_port(struct packet *packet, struct flow *answers, const struct settings *settings)
+{
+	packet->now.src_port = settings->nat_port_first + bpf_get_prandom_u32() % (settings->nat_port_count | 1);
+	packet->flow_flags |= FLOW_TRANSLATE_SRC;
+	answers->flags |= FLOW_TRANSLATE_DST;
+}
+
+/* Of a workload that goes out by this host's address. */
+ALWAYS_INLINE int is_in_hosts_way(struct __sk_buff *skb, const struct packet *packet)
+{
+	return is_from_network(packet->hook) && (packet->flow_flags & FLOW_TRANSLATE_SRC) && is_hosts(skb, packet);
+}
+
 /* The answers' tuple must be nobody else's: if need be under another source port. 0, or why not. */
-ALWAYS_INLINE int insert_answers(struct flow *flow, struct packet *packet, const struct settings *settings)
+ALWAYS_INLINE int insert_answers(struct __sk_buff *skb, struct flow *flow, struct packet *packet, const struct settings *settings)
 {
 	struct tuple key;
 	struct flow *there;
@@ -467,6 +531,10 @@ ALWAYS_INLINE int insert_answers(struct flow *flow, struct packet *packet, const
 	for (i = 0; i < PORT_TRIES; i++) {
 		long result;
 
+		if (is_in_hosts_way(skb, packet)) {
+			take_another_port(packet, flow, settings);
+			continue;
+		}
 		turn_round(&key, &packet->now);
 		result = bpf_map_update_elem(&flows, &key, flow, BPF_NOEXIST);
 		if (result == 0)
@@ -474,11 +542,10 @@ ALWAYS_INLINE int insert_answers(struct flow *flow, struct packet *packet, const
 		if (result != -17) /* EEXIST */
 			return REASON_TABLE_FULL;
 		there = bpf_map_lookup_elem(&flows, &key);
-		if (!there || same_tuple(&there->to, &flow->to) || !(packet->flow_flags & FLOW_TRANSLATES))
+		if (!there || same_tuple(&there->to, &flow->to) ||
+		    !((packet->flow_flags & FLOW_TRANSLATES) || packet->hook == HOOK_TO_NETWORK))
 			return bpf_map_update_elem(&flows, &key, flow, BPF_ANY) ? REASON_TABLE_FULL : 0;
-		packet->now.src_port = settings->nat_port_first + bpf_get_prandom_u32() % (settings->nat_port_count | 1);
-		packet->flow_flags |= FLOW_TRANSLATE_SRC;
-		flow->flags |= FLOW_TRANSLATE_DST;
+		take_another_port(packet, flow, settings);
 	}
 	return REASON_NO_PORT;
 }
@@ -492,7 +559,7 @@ NEVER_INLINE int make_flow(struct __sk_buff *skb, struct packet *packet, const s
 	if (!packet || !settings)
 		return REASON_NO_POLICY;
 	fill_answers(&flow, skb, packet);
-	why = insert_answers(&flow, packet, settings);
+	why = insert_answers(skb, &flow, packet, settings);
 	if (why)
 		return why;
 	__builtin_memset(&flow, 0, sizeof(flow));
@@ -530,13 +597,9 @@ int admit(struct __sk_buff *skb)
 	if ((settings->flags & SETTING_TELL_ALLOWED) || packet->log_count)
 		tell(packet, VERDICT_ALLOWED);
 	parsed_of(&p, packet);
-	if ((packet->flow_flags & FLOW_TRANSLATES) && translate(skb, &p, &packet->now))
-		DROP(skb, packet, REASON_REWRITE);
-	if (packet->way.forward == FORWARD_TUNNEL) {
-		bpf_tail_call(skb, &programs, PROGRAM_TUNNEL);
-		return TCX_DROP;
-	}
-	return send(skb, &p, &packet->way, packet->hook);
+	if (!(packet->flow_flags & FLOW_TRANSLATES) && packet->way.forward != FORWARD_TUNNEL)
+		return send(skb, &p, &packet->way, packet->hook);
+	return pass_on(skb, &p, packet, &packet->way, &packet->now);
 }
 
 /* ---- known flows whose way must be found anew ---- */
@@ -609,6 +672,7 @@ int tunnel(struct __sk_buff *skb)
 	struct bpf_fib_lookup fib = {};
 	struct parsed p;
 	__u32 hash, room;
+	__u16 mtu;
 	int result;
 
 	if (!packet || !settings || parse(skb, &p) != PARSED)
@@ -627,13 +691,18 @@ int tunnel(struct __sk_buff *skb)
 	if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH && result != BPF_FIB_LKUP_RET_FRAG_NEEDED)
 		return refuse(skb, &p, packet->hook, REASON_TUNNEL);
 	room = p.family == 4 ? sizeof(struct outer4) : sizeof(struct outer6);
-	if (fib.mtu_result && p.length + room > fib.mtu_result && !skb->gso_size) {
-		packet->length = fib.mtu_result - room;
+	mtu = mtu_of(&fib, result);
+	if (mtu > room && is_longer(skb, &p, mtu - room)) {
+		packet->length = mtu - room;
 		bpf_tail_call(skb, &programs, PROGRAM_TOO_BIG);
 		return refuse(skb, &p, packet->hook, REASON_TOO_BIG);
 	}
-	if (count_hop(skb, p.family) != HOP_DONE)
-		return up_the_stack(skb);
+	if (is_from_network(packet->hook) && count_hop(skb, p.family) == HOP_LAST) {
+		bpf_tail_call(skb, &programs, PROGRAM_EXPIRED);
+		return refuse(skb, &p, packet->hook, REASON_HOP_LIMIT);
+	}
+	if ((packet->flow_flags & FLOW_TRANSLATES) && translate(skb, &p, &packet->now))
+		return refuse(skb, &p, packet->hook, REASON_REWRITE);
 	hash = hash_of(&p.tuple);
 	result = p.family == 4 ? put_in4(skb, &settings->own[0], &packet->via, hash, settings->tunnel_port)
 			       : put_in6(skb, &settings->own[1], &packet->via, hash, settings->tunnel_port);
@@ -654,14 +723,13 @@ ALWAYS_INLINE int back_to_sender(struct __sk_buff *skb, const struct packet *pac
 }
 
 /* Turns the packet into an error about itself, back to where it came from. */
-ALWAYS_INLINE int say(struct __sk_buff *skb, struct packet *packet, const struct saying *saying)
+ALWAYS_INLINE int say(struct __sk_buff *skb, struct packet *packet, const struct address *from, const struct saying *saying)
 {
 	int result;
 
 	if (packet->family == 4 && packet->l4 != ETH_HLEN + 20)
 		return TCX_DROP; /* with options no port would be quoted: silence */
-	result = packet->family == 4 ? say4(skb, &packet->arrived.dst, &packet->arrived.src, saying)
-				     : say6(skb, &packet->arrived.dst, &packet->arrived.src, saying);
+	result = packet->family == 4 ? say4(skb, from, &packet->arrived.src, saying) : say6(skb, from, &packet->arrived.src, saying);
 	return result ? TCX_DROP : back_to_sender(skb, packet);
 }
 
@@ -692,27 +760,55 @@ int reject(struct __sk_buff *skb)
 	count_drop(REASON_REJECTED);
 	count_rules(packet);
 	tell(packet, VERDICT_DENIED);
-	return packet->now.protocol == IPPROTO_TCP ? reset(skb, packet) : say(skb, packet, &saying);
+	return packet->now.protocol == IPPROTO_TCP ? reset(skb, packet) : say(skb, packet, &packet->arrived.dst, &saying);
 }
 
-/* packet->length is what the tunnel takes: RFC 1191, RFC 8201. */
+/* Of a packet as it came: it was not yet translated. */
+ALWAYS_INLINE int record_anew(struct packet *packet, struct __sk_buff *skb, __u32 reason)
+{
+	struct parsed p;
+	__u8 hook = packet->hook;
+
+	if (parse(skb, &p) != PARSED)
+		return -1;
+	record(packet, skb, &p, hook);
+	packet->reason = reason;
+	count_drop(reason);
+	return 0;
+}
+
+/* packet->length is what the way takes: RFC 1191, RFC 8201. */
 SEC("tc")
 int too_big(struct __sk_buff *skb)
 {
 	struct packet *packet = this_packet();
 	struct saying saying = {.type = 3, .code = 4};
-	struct parsed p;
-	__u16 mtu;
 
-	if (!packet || parse(skb, &p) != PARSED)
+	if (!packet)
 		return TCX_DROP;
 	saying.value = packet->length;
-	if (p.family == 6)
+	if (record_anew(packet, skb, REASON_TOO_BIG))
+		return TCX_DROP;
+	if (packet->family == 6)
 		saying.type = 2, saying.code = 0;
-	count_drop(REASON_TOO_BIG);
-	mtu = packet->hook;
-	record(packet, skb, &p, mtu);
-	return say(skb, packet, &saying);
+	return say(skb, packet, &packet->arrived.dst, &saying);
+}
+
+/* RFC 1812 section 5.3.1, RFC 4443 section 3.3. */
+SEC("tc")
+int expired(struct __sk_buff *skb)
+{
+	struct packet *packet = this_packet();
+	struct settings *settings = these_settings();
+	struct saying saying = {.type = 11};
+	struct address from;
+
+	if (!packet || !settings || record_anew(packet, skb, REASON_HOP_LIMIT))
+		return TCX_DROP;
+	if (packet->family == 6)
+		saying.type = 3;
+	from = packet->family == 4 ? settings->own[0] : settings->own[1];
+	return say(skb, packet, is_zero(&from) ? &packet->arrived.dst : &from, &saying);
 }
 
 /* ---- ICMP errors ---- */

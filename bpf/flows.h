@@ -86,22 +86,56 @@ ALWAYS_INLINE void touch(struct flow *flow, const struct parsed *p)
 
 #define FLOW_TRANSLATES (FLOW_TRANSLATE_SRC | FLOW_TRANSLATE_DST)
 
+/* Counts the hop. 0, or the program that tells the sender why it goes no further. */
+ALWAYS_INLINE __u32 hindrance(struct __sk_buff *skb, const struct parsed *p, const struct way *way, __u8 hook)
+{
+	if (way->forward != FORWARD_PEER && way->forward != FORWARD_LINK && way->forward != FORWARD_NEIGH)
+		return 0;
+	if (is_longer(skb, p, way->mtu))
+		return PROGRAM_TOO_BIG;
+	return is_from_network(hook) && count_hop(skb, p->family) == HOP_LAST ? PROGRAM_EXPIRED : 0;
+}
+
+/*
+ * With another tuple, or by the tunnel. Whatever must be said to the sender is said before: the stack would quote to him a packet
+ * that he never sent.
+ */
+ALWAYS_INLINE int pass_on(struct __sk_buff *skb, const struct parsed *p, struct packet *packet, const struct way *way,
+			  const struct tuple *to)
+{
+	__u32 told_by;
+
+	if (way->forward == FORWARD_TUNNEL) {
+		bpf_tail_call(skb, &programs, PROGRAM_TUNNEL);
+		return refuse(skb, p, packet->hook, REASON_NO_POLICY);
+	}
+	told_by = hindrance(skb, p, way, packet->hook);
+	if (told_by) {
+		packet->length = way->mtu;
+		bpf_tail_call(skb, &programs, told_by);
+		return refuse(skb, p, packet->hook, REASON_NO_POLICY);
+	}
+	if (translate(skb, p, to))
+		return refuse(skb, p, packet->hook, REASON_REWRITE);
+	return go(skb, way);
+}
+
 /* A packet of a known flow whose way is known. */
 ALWAYS_INLINE int follow(struct __sk_buff *skb, const struct parsed *p, struct flow *flow, __u8 hook)
 {
 	struct packet *packet;
 
 	touch(flow, p);
-	if ((flow->flags & FLOW_TRANSLATES) && translate(skb, p, &flow->to))
-		return refuse(skb, p, hook, REASON_REWRITE);
-	if (flow->way.forward != FORWARD_TUNNEL)
+	if (!(flow->flags & FLOW_TRANSLATES) && flow->way.forward != FORWARD_TUNNEL)
 		return send(skb, p, &flow->way, hook);
 	packet = this_packet();
 	if (!packet)
 		return TCX_DROP;
+	packet->hook = hook;
 	packet->via = flow->via;
-	bpf_tail_call(skb, &programs, PROGRAM_TUNNEL);
-	return refuse(skb, p, hook, REASON_NO_POLICY);
+	packet->now = flow->to;
+	packet->flow_flags = flow->flags;
+	return pass_on(skb, p, packet, &flow->way, &flow->to);
 }
 
 ALWAYS_INLINE void forget(const struct tuple *key, const struct flow *flow)

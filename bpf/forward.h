@@ -9,8 +9,12 @@
 #include "translate.h"
 #include "way.h"
 
+/* clang would share the address of skb->mark among places; the verifier wants each offset from the context itself. */
+#define FROM_THE_CONTEXT(skb) asm volatile("" : "+r"(skb))
+
 ALWAYS_INLINE int up_the_stack(struct __sk_buff *skb)
 {
+	FROM_THE_CONTEXT(skb);
 	skb->mark |= MARK_ACCEPTED;
 	return TCX_NEXT;
 }
@@ -18,6 +22,7 @@ ALWAYS_INLINE int up_the_stack(struct __sk_buff *skb)
 /* It is this host's; should the host's own rules lead it to a workload after all, `to_workload` judges it. */
 ALWAYS_INLINE int up_to_host(struct __sk_buff *skb)
 {
+	FROM_THE_CONTEXT(skb);
 	skb->mark |= MARK_TO_HOST;
 	return TCX_NEXT;
 }
@@ -74,18 +79,32 @@ ALWAYS_INLINE int write_macs(struct __sk_buff *skb, const struct way *way)
 	return 0;
 }
 
-/* Not FORWARD_TUNNEL, which is a program of its own. */
-ALWAYS_INLINE int send(struct __sk_buff *skb, const struct parsed *p, const struct way *way, __u8 hook)
+/* On the wire; what the kernel carries as one packet the link will cut into many. */
+ALWAYS_INLINE __u32 longest_part(struct __sk_buff *skb, const struct parsed *p)
 {
-	if (way->forward == FORWARD_STACK)
-		return up_the_stack(skb);
-	if (way->forward == FORWARD_HOST)
-		return up_to_host(skb);
-	if (way->mtu && p->length > way->mtu && !skb->gso_size)
-		return up_the_stack(skb);
-	if (is_from_network(hook) && count_hop(skb, p->family) != HOP_DONE)
-		return up_the_stack(skb);
+	__u32 headers = p->l4 - p->l3;
+	__u8 words = 0;
+
+	if (!skb->gso_size)
+		return p->length;
+	if (p->tuple.protocol != IPPROTO_TCP)
+		return headers + sizeof(struct udphdr) + skb->gso_size;
+	bpf_skb_load_bytes(skb, p->l4 + 12, &words, 1);
+	return headers + (words >> 4) * 4 + skb->gso_size;
+}
+
+ALWAYS_INLINE int is_longer(struct __sk_buff *skb, const struct parsed *p, __u32 mtu)
+{
+	return mtu && p->length > mtu && longest_part(skb, p) > mtu;
+}
+
+/* Not FORWARD_TUNNEL, which is a program of its own. */
+ALWAYS_INLINE int go(struct __sk_buff *skb, const struct way *way)
+{
+	FROM_THE_CONTEXT(skb);
 	switch (way->forward) {
+	case FORWARD_HOST:
+		return up_to_host(skb);
 	case FORWARD_PEER:
 		if (write_macs(skb, way))
 			return up_the_stack(skb);
@@ -106,4 +125,18 @@ ALWAYS_INLINE int send(struct __sk_buff *skb, const struct parsed *p, const stru
 		return bpf_redirect_neigh(way->out_ifindex, NULL, 0, 0);
 	}
 	return up_the_stack(skb);
+}
+
+/* What needs no translation: the stack says to the sender what must be said, and cuts what may be cut. */
+ALWAYS_INLINE int send(struct __sk_buff *skb, const struct parsed *p, const struct way *way, __u8 hook)
+{
+	if (way->forward == FORWARD_STACK)
+		return up_the_stack(skb);
+	if (way->forward == FORWARD_HOST)
+		return up_to_host(skb);
+	if (is_longer(skb, p, way->mtu))
+		return up_the_stack(skb);
+	if (is_from_network(hook) && count_hop(skb, p->family) != HOP_DONE)
+		return up_the_stack(skb);
+	return go(skb, way);
 }

@@ -105,6 +105,25 @@ ALWAYS_INLINE int choose_backend(const struct frontend *frontend, const struct t
 	return 0;
 }
 
+#define LOCAL_TRIES 64
+
+/* Of a Maglev table, from the flow's own place on: who is on this node. 0: found. */
+ALWAYS_INLINE int choose_local(const struct frontend *frontend, const struct tuple *tuple, struct backend *chosen)
+{
+	__u32 index = hash_of(tuple);
+	int i;
+
+	for (i = 0; i < LOCAL_TRIES && frontend->count; i++) {
+		struct backend *backend = backend_at(frontend, (index + i) % frontend->count);
+
+		if (!backend || !(backend->flags & BACKEND_LOCAL))
+			continue;
+		*chosen = *backend;
+		return 0;
+	}
+	return -1;
+}
+
 ALWAYS_INLINE int is_welcome(const struct frontend *frontend, const struct address *client)
 {
 	struct source_key key = {.prefix_length = 32 + 128, .list = frontend->list, .address = *client};

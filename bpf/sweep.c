@@ -59,8 +59,14 @@ ALWAYS_INLINE int is_dead(const struct tuple *key, const struct flow *flow)
 {
 	struct member_key member = {.list = 0, .port = flow->to.dst_port, .protocol = key->protocol, .address = flow->to.dst};
 
-	if (key->protocol != IPPROTO_UDP || !flow->service || (flow->flags & FLOW_REPLY) || !(flow->flags & FLOW_TRANSLATE_DST))
+	if (key->protocol != IPPROTO_UDP || !flow->service || (flow->flags & FLOW_REPLY))
 		return 0;
+	if (flow->flags & FLOW_TO_TUNNEL) {
+		member.address = flow->backend;
+		member.port = flow->backend_port;
+	} else if (!(flow->flags & FLOW_TRANSLATE_DST)) {
+		return 0;
+	}
 	return bpf_map_lookup_elem(&members, &member) == NULL;
 }
 

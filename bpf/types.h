@@ -84,9 +84,11 @@ struct packet {
 	__u16 length;           /* 368: of the IP packet, as its header says */
 	__u8 tcp_flags;         /* 370 */
 	__u8 fragment;          /* 371: enum part */
-	__u32 zero;             /* 372 */
+	struct address backend; /* 372: whom we chose, where another node has it */
+	__u16 backend_port;     /* 388 */
+	__u16 zero;             /* 390 */
 };
-SIZE_IS(struct packet, 376);
+SIZE_IS(struct packet, 392);
 
 enum packet_flags {
 	PACKET_HOST_ACCEPTED_IN = 1 << 0,  /* untracked or pre-DNAT policy let it in: no later host policy of that side looks */
@@ -119,7 +121,8 @@ enum program {
 	PROGRAM_TUNNEL = 10,  /* encapsulates */
 	PROGRAM_FROM_TUNNEL = 11,
 	PROGRAM_FROM_WORKLOAD = 12,
-	PROGRAM_TOO_BIG = 13, /* tells the sender how much the tunnel takes */
+	PROGRAM_TOO_BIG = 13, /* tells the sender how much the way takes */
+	PROGRAM_EXPIRED = 14, /* tells the sender that it has gone far enough */
 	PROGRAM_FIRST_POLICY = 32,
 };
 
@@ -206,8 +209,11 @@ struct flow {
 	__u32 generation;   /* 124: of `settings`, when the way was found; 0: not yet */
 	__u32 tcp_seen;     /* 128: TCP flags of this direction so far */
 	__u32 judgement;    /* 132: of `settings`, when policy last let it pass */
+	struct address backend; /* 136: of FLOW_TO_TUNNEL: for whom it was sent on; when that one goes, so does the flow */
+	__u16 backend_port; /* 152 */
+	__u16 zero[3];
 };
-SIZE_IS(struct flow, 136);
+SIZE_IS(struct flow, 160);
 
 #define ANY_NETWORK 0xffffffff
 #define FLOW_SEEN_STEP 1000000000ULL
@@ -409,6 +415,7 @@ enum reason {
 	REASON_UNKNOWN_WORKLOAD = 19,
 	REASON_STALE = 20,
 	REASON_REJECTED = 21,
+	REASON_HOP_LIMIT = 22,
 	REASONS = 32,
 };
 

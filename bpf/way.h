@@ -22,6 +22,18 @@ ALWAYS_INLINE struct route *route_to(const struct address *address)
 	return bpf_map_lookup_elem(&routes, &key);
 }
 
+/* bpf_fib_lookup knows the route's, but says it only where it knows the neighbour too; then the link's own must do. */
+ALWAYS_INLINE __u16 mtu_of(const struct bpf_fib_lookup *fib, int result)
+{
+	__u32 ifindex = fib->ifindex;
+	struct link *out;
+
+	if (result != BPF_FIB_LKUP_RET_NO_NEIGH)
+		return fib->mtu_result;
+	out = bpf_map_lookup_elem(&links, &ifindex);
+	return out && out->mtu <= 0xffff ? out->mtu : 0;
+}
+
 ALWAYS_INLINE int is_from_network(__u8 hook)
 {
 	return hook == HOOK_FROM_NETWORK || hook == HOOK_FROM_WORKLOAD;
@@ -91,6 +103,7 @@ NEVER_INLINE int find_way(struct __sk_buff *skb, const struct tuple *to, __u32 f
 		if (result == BPF_FIB_LKUP_RET_FRAG_NEEDED)
 			return 0;
 		found->way.forward = FORWARD_NEIGH;
+		found->way.mtu = mtu_of(&fib, result);
 	}
 	if (result == BPF_FIB_LKUP_RET_SUCCESS) {
 		found->way.mtu = fib.mtu_result;

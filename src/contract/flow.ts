@@ -86,6 +86,7 @@ export type DropReason =
   | 'unknown-workload'
   | 'stale'
   | 'rejected'
+  | 'hop-limit'
   /** Of a number that this build has no word for. */
   | 'unknown';
 

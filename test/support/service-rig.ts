@@ -19,17 +19,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildGraph, type CalcGraph } from '../../src/calc/graph.ts';
 import type { ApplyReport, DataplaneDriver, DataplaneMessage } from '../../src/contract/dataplane.ts';
+import type { InspectableDataplane } from '../../src/contract/inspect.ts';
 import type { TranslatingDataplane, TranslationMessage } from '../../src/contract/services.ts';
 import { mountBpffs } from '../../src/kernel/bpf/bpffs.ts';
 import { cgroupRoot, ensureCgroup, removeCgroup } from '../../src/kernel/cgroup.ts';
 import { Guard } from '../../src/kernel/guard.ts';
 import { enableForwarding } from '../../src/kernel/harden.ts';
 import { NetNs } from '../../src/kernel/netns.ts';
+import { macBytes } from '../../src/kernel/rtnetlink/mac.ts';
 import { Rtnetlink } from '../../src/kernel/rtnetlink/rtnetlink.ts';
 import { MNT_DETACH } from '../../src/kernel/sys/constants.ts';
 import { sys } from '../../src/kernel/sys/open.ts';
 import { writeSysctl } from '../../src/kernel/sysctl.ts';
-import { createWorkloadLink } from '../../src/kernel/workload-link.ts';
+import { createWorkloadLink, hostMac } from '../../src/kernel/workload-link.ts';
 import { type Family, familyOf, parseAddress } from '../../src/lib/address.ts';
 import type { Address } from '../../src/lib/brand.ts';
 import { parseCidr } from '../../src/lib/cidr.ts';
@@ -39,7 +41,9 @@ import { workloadInterfaceName } from '../../src/model/kubernetes/pod.ts';
 import type { Resource } from '../../src/model/types.ts';
 import { updatesOf } from '../../src/model/updates.ts';
 import { ServiceGraph } from '../../src/services/graph.ts';
+import { ethernet, etherType } from './frames.ts';
 import { calico, core } from './oracle-cluster.ts';
+import { PacketSocket } from './packet-socket.ts';
 import { askAll, type Outcome, type Question, type Seat } from './service-ask.ts';
 import { Echo } from './service-echo.ts';
 
@@ -53,7 +57,7 @@ export interface ServiceDriverOptions {
   readonly cgroup: string;
 }
 
-export type ServiceDriver = DataplaneDriver & TranslatingDataplane;
+export type ServiceDriver = DataplaneDriver & TranslatingDataplane & InspectableDataplane;
 export type OpenDriver = (options: ServiceDriverOptions) => ServiceDriver;
 
 export interface Outcomes {
@@ -161,6 +165,13 @@ export class ServiceNode {
     assert.equal((await this.apply()).changed, 0, `${this.name}: a second apply changes nothing`);
   }
 
+  /** Packets that it dropped for that reason, so far. */
+  async drops(reason: string): Promise<number> {
+    const answer = await this.driver.inspect({ kind: 'counters', limit: 1 });
+    assert.ok(answer.kind === 'counters');
+    return answer.drops.find((row) => row.reason === reason)?.packets ?? 0;
+  }
+
   /** Another driver takes over, told all from the start. */
   async restart(): Promise<ApplyReport> {
     await this.driver[Symbol.asyncDispose]();
@@ -232,8 +243,9 @@ export class ServiceFabric implements AsyncDisposable {
     return pair[family === 4 ? 0 : 1];
   }
 
-  /** Another name for questions. */
+  /** A name for questions; who had these addresses before has them no more. */
   call(name: string, pair: Pair): void {
+    for (const [other, [four]] of this.#names) if (four === pair[0]) this.#names.delete(other);
     this.#names.set(name, pair);
   }
 
@@ -257,6 +269,24 @@ export class ServiceFabric implements AsyncDisposable {
   leadServicesTo(node: NodeName): void {
     const index = this.#router.links.get('br0')?.index ?? 0;
     this.#route(this.#router, serviceNets, index, node);
+  }
+
+  /** The link to the client outside takes no longer packets; `edge`: toward him alone. */
+  narrow(mtu: number, which: 'both' | 'edge' = 'both'): void {
+    const edge = this.#router.links.get('edge');
+    assert.ok(edge);
+    this.#router.links.set(edge.index, { mtu });
+    if (which === 'edge') return;
+    const netns = this.netns('out');
+    using rt = netns.run(() => Rtnetlink.open());
+    rt.links.set(rt.links.get('eth0')?.index ?? 0, { mtu });
+  }
+
+  /** As a Pod's own stack would put it on its link. */
+  sendFrame(pod: string, packet: Uint8Array): void {
+    using link = new PacketSocket(this.netns(pod), 'eth0');
+    const type = (packet[0] ?? 0) >> 4 === 4 ? etherType.ipv4 : etherType.ipv6;
+    link.send(ethernet(macBytes(hostMac), link.mac, type, packet));
   }
 
   /** Of both families, all at once. */

@@ -25,7 +25,7 @@ export const packetAt = {
   logs: 200,
 } as const;
 
-export const packetBytes = 376;
+export const packetBytes = 392;
 export const maximumStages = 8;
 export const maximumLogs = 4;
 
@@ -46,6 +46,7 @@ export const programIndex = {
   from_tunnel: 11,
   from_workload_new: 12,
   too_big: 13,
+  expired: 14,
   firstPolicy: 32,
 } as const;
 
@@ -135,7 +136,7 @@ export const sourceKeyAt = { prefixLength: 0, list: 4, address: 8 } as const;
 /** struct tuple, struct flow. */
 export const tupleBytes = 40;
 export const tupleAt = { src: 0, dst: 16, srcPort: 32, dstPort: 34, protocol: 36 } as const;
-export const flowBytes = 136;
+export const flowBytes = 160;
 export const flowAt = {
   seen: 0,
   created: 8,

@@ -81,12 +81,16 @@ export const reasons: ReadonlyMap<number, Reason> = new Map([
       'a workload may not send tunnel packets, or another node cannot be reached by the tunnel',
     ),
   ],
-  [16, because('too-big', 'it does not fit into the tunnel; its sender was told what does')],
+  [16, because('too-big', 'it does not fit into the tunnel or the next link; its sender was told what does')],
   [17, because('rewrite', 'the kernel refused to change the packet: please report it')],
   [18, because('router-message', 'workloads may not speak as routers (RFC 6105)')],
   [19, because('unknown-workload', "its destination is a workload's address that no workload has now")],
   [20, because('stale', 'the workload that the flow belonged to is gone')],
   [21, because('rejected', 'the service has no backends; the client was told so')],
+  [
+    22,
+    because('hop-limit', 'it has passed too many routers, or was sent to count them; its sender was told'),
+  ],
 ]);
 
 /** For a number that is not among them: programs of another build are at the links. */
