@@ -83,6 +83,10 @@ class PinnedLinks implements HookPlaces {
   }
 
   put(ifName: IfName, ifIndex: number, side: LinkSide, program: Fd): boolean {
+    return patiently(() => this.#put(ifName, ifIndex, side, program));
+  }
+
+  #put(ifName: IfName, ifIndex: number, side: LinkSide, program: Fd): boolean {
     const attached = this.at(ifName, side);
     const isThere = attached?.ifIndex === ifIndex && attached.programId !== 0;
     if (isThere && attached.programId === programIdOf(program)) return false;
@@ -146,6 +150,25 @@ class PinnedLinks implements HookPlaces {
     return join(this.#directory, encodeURIComponent(ifName).replaceAll('.', '%2E') + suffixes[side]);
   }
 }
+
+/**
+ * A hook takes no program twice (bpf_mprog_exists), and a link whose pin was replaced, as two processes do that guard a new link
+ * at once, detaches a little later: after an RCU grace period.
+ */
+function patiently<T>(attach: () => T): T {
+  for (let tries = 1; ; tries++) {
+    try {
+      return attach();
+    } catch (error) {
+      if (!(error instanceof KernelError) || error.errno !== EEXIST || tries === maximumTries) throw error;
+      Atomics.wait(never, 0, 0, pauseMs);
+    }
+  }
+}
+
+const maximumTries = 20;
+const pauseMs = 10;
+const never = new Int32Array(new SharedArrayBuffer(4));
 
 function isAttached(ifIndex: number, side: LinkSide, programId: number): boolean {
   try {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Programs at both sides of an interface, the same by tcx and by clsact. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Assembler } from '../../src/kernel/bpf/asm.ts';
@@ -31,6 +31,33 @@ for (const by of ['tcx', 'clsact'] as const) {
     }
   });
 }
+
+rootTest(
+  'hook links by tcx: who replaced a pin may put there the program whose link is still going',
+  (rig) => {
+    const folder = mkdtempSync(join(tmpdir(), 'muslin-hooks-'));
+    mountBpffs(folder);
+    try {
+      rig.netns().run(() => {
+        const hooks = new HookLinks(join(folder, 'a'), 'tcx');
+        using rt = Rtnetlink.open();
+        using closed = program('closed', 2);
+        using others = program('others', 2);
+        const name = parseIfName('cali0');
+        const { index } = rt.links.createVeth({ name }, { name: 'peer' });
+        hooks.put(name, index, 'ingress', closed);
+        renameSync(join(folder, 'a', 'cali0-in'), join(folder, 'old')); // another process has made a link of its own
+        hooks.put(name, index, 'ingress', others);
+        rmSync(join(folder, 'old'));
+        assert.ok(hooks.put(name, index, 'ingress', closed));
+        assert.equal(hooks.at(name, 'ingress')?.programId, programIdOf(closed));
+      });
+    } finally {
+      sys.umount(folder, MNT_DETACH);
+      rmSync(folder, { recursive: true });
+    }
+  },
+);
 
 function lifeOf(hooks: HookLinks, by: 'tcx' | 'clsact'): void {
   using rt = Rtnetlink.open();
