@@ -2,6 +2,7 @@
 import { EbpfDriver } from '../../src/drivers/ebpf/driver.ts';
 import { servicesConformance } from './services.ts';
 import { serviceFlows } from './services-flows.ts';
+import { servicePolicy } from './services-policy.ts';
 import { serviceRules } from './services-rules.ts';
 import { serviceWire } from './services-wire.ts';
 
@@ -9,3 +10,4 @@ servicesConformance('ebpf', (options) => new EbpfDriver(options));
 serviceRules('ebpf', (options) => new EbpfDriver(options));
 serviceFlows('ebpf', (options) => new EbpfDriver(options));
 serviceWire('ebpf', (options) => new EbpfDriver(options));
+servicePolicy('ebpf', (options) => new EbpfDriver(options));
