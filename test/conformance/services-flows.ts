@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What becomes of packets that belong together: when a backend goes, when two want one port, by which way answers go. */
 import assert from 'node:assert/strict';
-import { addressBytes, type Family } from '../../src/lib/address.ts';
+import { decodeEchoReply, echoRequest, encodeAddress, openIcmp } from '../../src/kernel/socket.ts';
+import { sys } from '../../src/kernel/sys/open.ts';
+import { addressBytes, type Family, familyOf } from '../../src/lib/address.ts';
 import type { Address } from '../../src/lib/brand.ts';
+import { until } from '../kernel/root-test.ts';
+import { contains, ip } from '../support/frames.ts';
 import { calico } from '../support/oracle-cluster.ts';
 import { PacketSocket } from '../support/packet-socket.ts';
-import { askAll } from '../support/service-ask.ts';
+import { probeBytes } from '../support/probe-bytes.ts';
+import { askAll, inSeat } from '../support/service-ask.ts';
 import type { OpenDriver, ServiceFabric } from '../support/service-rig.ts';
 import { balanced, type ServiceCase, serviceSuite, settings } from '../support/service-suite.ts';
 import { Datagrams, Talk } from '../support/service-talk.ts';
@@ -25,6 +30,7 @@ export function serviceFlows(name: string, open: OpenDriver): void {
     outgoing(it);
     maglev(it);
     returnPath(it);
+    spread(it);
     restart(it);
   });
 }
@@ -121,6 +127,33 @@ function outgoing(it: ServiceCase): void {
         assert.deepEqual(await ask(), first);
       }
   });
+  it('NAT outgoing: several Pods and the node ping one address with one identifier', async (fabric) => {
+    await fabric.become(byPackets('Tunnel'), ...natOutgoing);
+    const places = ['a', 'a2', 'n1', 'b'];
+    for (const family of families)
+      assert.deepEqual(await pings(fabric, places, fabric.address('out', family)), places, `IPv${family}`);
+  });
+}
+
+/** Echo requests of one identifier from each at once. @returns who was answered. */
+async function pings(
+  fabric: ServiceFabric,
+  places: readonly string[],
+  to: Address,
+): Promise<readonly string[]> {
+  const family = familyOf(to);
+  using stack = new DisposableStack();
+  const sockets = places.map((place) => stack.use(inSeat(fabric.seat(place), () => openIcmp(family))));
+  for (const fd of sockets)
+    sys.send(fd, echoRequest(family, 4711, 1), 0, encodeAddress({ address: to, port: 0 }));
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  const buffer = new Uint8Array(256);
+  return places.filter((_, i) => {
+    const fd = sockets[i];
+    for (let length = fd && sys.recv(fd, buffer); fd && length; length = sys.recv(fd, buffer))
+      if (decodeEchoReply(family, buffer.subarray(0, length))?.id === 4711) return true;
+    return false;
+  });
 }
 
 function maglev(it: ServiceCase): void {
@@ -181,6 +214,47 @@ function returnPath(it: ServiceCase): void {
         else assert.ok(bytes > 100_000, `${bytes} bytes`);
       }
     });
+}
+
+function spread(it: ServiceCase): void {
+  it('10,000 flows are spread evenly over three backends', async (fabric) => {
+    await fabric.become(
+      byPackets('Tunnel'),
+      ...balanced(fabric, 'even', 1, { to: { a2: {}, b: {}, b2: {} } }),
+    );
+    const met = new Map<string, number>();
+    for (let round = 0; round < 20; round++) {
+      const question = fabric.question('a > cluster_even:80 udp', 4);
+      for (const outcome of await askAll(Array.from({ length: 500 }, () => question))) {
+        const by = outcome.kind === 'answer' ? outcome.by : outcome.kind;
+        met.set(by, (met.get(by) ?? 0) + 1);
+      }
+    }
+    const expected = 10_000 / 3;
+    const chiSquare = [...met.values()].reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
+    assert.deepEqual([...met.keys()].sort(), ['a2', 'b', 'b2']);
+    // the kernel's own random numbers: a fair choice exceeds this once in 10^9 runs (two degrees of freedom)
+    assert.ok(chiSquare < 41.4, `chi-square ${chiSquare}: ${JSON.stringify([...met])}`);
+  });
+  it('SCTP to the same target port', async (fabric) => {
+    const ports = [{ name: 'sctp', protocol: 'SCTP', port: 8080 }];
+    await fabric.become(
+      byPackets('Tunnel'),
+      ...balanced(fabric, 'sctp', 1, { to: { b: {} }, ports }).map((resource) =>
+        resource.kind === 'EndpointSlice' ? { ...resource, ports } : resource,
+      ),
+    );
+    for (const family of families) {
+      using ear = new PacketSocket(fabric.netns('b'), 'eth0');
+      const ends = { src: fabric.address('a', family), dst: fabric.address('cluster_sctp', family) };
+      const probe = { from: ends.src, to: ends.dst, protocol: 132, srcPort: 5000, dstPort: 8080 };
+      fabric.sendFrame('a', ip(ends, 132, probeBytes(probe, 1)));
+      const wanted = Buffer.from(addressBytes(fabric.address('b', family)));
+      const arrives = () =>
+        ear.received().some((frame) => frame[family === 4 ? 23 : 20] === 132 && contains(frame, wanted));
+      await until(arrives, `SCTP by IPv${family}`);
+    }
+  });
 }
 
 function restart(it: ServiceCase): void {
