@@ -13,6 +13,11 @@ ALWAYS_INLINE __u32 frame_length(struct xdp_md *xdp)
 	return bpf_xdp_get_buff_len(xdp);
 }
 
+ALWAYS_INLINE __u32 frame_link(const struct xdp_md *xdp)
+{
+	return xdp->ingress_ifindex;
+}
+
 ALWAYS_INLINE __be16 frame_protocol(struct xdp_md *xdp)
 {
 	__be16 protocol = 0;
@@ -27,6 +32,11 @@ ALWAYS_INLINE __be16 frame_protocol(struct xdp_md *xdp)
 ALWAYS_INLINE __u32 frame_length(const struct __sk_buff *skb)
 {
 	return skb->len;
+}
+
+ALWAYS_INLINE __u32 frame_link(const struct __sk_buff *skb)
+{
+	return skb->ifindex;
 }
 
 ALWAYS_INLINE __be16 frame_protocol(const struct __sk_buff *skb)

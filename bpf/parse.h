@@ -191,10 +191,23 @@ ALWAYS_INLINE int parse_icmp(FRAME *frame, struct parsed *p)
 	return PARSED;
 }
 
-/* What the first part said of the ports holds for all parts: RFC 791 section 2.3, RFC 8200 section 4.5. */
-ALWAYS_INLINE int parse_later_part(struct parsed *p)
+ALWAYS_INLINE struct fragment_key fragment_key_of(FRAME *frame, const struct parsed *p)
 {
-	struct fragment_key key = {.src = p->tuple.src, .dst = p->tuple.dst, .id = p->fragment_id, .protocol = p->tuple.protocol};
+	struct fragment_key key = {
+		.src = p->tuple.src,
+		.dst = p->tuple.dst,
+		.id = p->fragment_id,
+		.ifindex = frame_link(frame),
+		.protocol = p->tuple.protocol,
+	};
+
+	return key;
+}
+
+/* What the first part said of the ports holds for all parts: RFC 791 section 2.3, RFC 8200 section 4.5. */
+ALWAYS_INLINE int parse_later_part(FRAME *frame, struct parsed *p)
+{
+	struct fragment_key key = fragment_key_of(frame, p);
 	struct fragment *first = bpf_map_lookup_elem(&fragments, &key);
 
 	if (first) {
@@ -213,9 +226,9 @@ ALWAYS_INLINE int parse_later_part(struct parsed *p)
 	return PARSED;
 }
 
-ALWAYS_INLINE void remember_first_part(const struct parsed *p)
+ALWAYS_INLINE void remember_first_part(FRAME *frame, const struct parsed *p)
 {
-	struct fragment_key key = {.src = p->tuple.src, .dst = p->tuple.dst, .id = p->fragment_id, .protocol = p->tuple.protocol};
+	struct fragment_key key = fragment_key_of(frame, p);
 	struct fragment value = {.src_port = p->tuple.src_port, .dst_port = p->tuple.dst_port, .seen = bpf_ktime_get_coarse_ns()};
 
 	bpf_map_update_elem(&fragments, &key, &value, BPF_ANY);
@@ -228,10 +241,10 @@ ALWAYS_INLINE int parse_transport(FRAME *frame, struct parsed *p)
 	int result;
 
 	if (p->part == PART_LATER)
-		return parse_later_part(p);
+		return parse_later_part(frame, p);
 	result = p->tuple.protocol == own_icmp ? parse_icmp(frame, p) : parse_ports(frame, p);
 	if (result == PARSED && first)
-		remember_first_part(p);
+		remember_first_part(frame, p);
 	return result;
 }
 

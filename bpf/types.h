@@ -321,14 +321,16 @@ struct member_key {
 };
 SIZE_IS(struct member_key, 24);
 
+/* With the link, so that nobody speaks of another's packets. */
 struct fragment_key {
 	struct address src;
 	struct address dst;
 	__u32 id;
+	__u32 ifindex;
 	__u8 protocol;
 	__u8 zero[3];
 };
-SIZE_IS(struct fragment_key, 40);
+SIZE_IS(struct fragment_key, 44);
 
 struct fragment {
 	__u16 src_port;
