@@ -531,10 +531,10 @@ ALWAYS_INLINE int insert_answers(struct __sk_buff *skb, struct flow *flow, struc
 	for (i = 0; i < PORT_TRIES; i++) {
 		long result;
 
-		if (is_in_hosts_way(skb, packet)) {
+		if (i) /* here, not at the ends: Linux 6.1 takes a loop only that is closed by a jump (check_cfg) */
 			take_another_port(packet, flow, settings);
+		if (is_in_hosts_way(skb, packet))
 			continue;
-		}
 		turn_round(&key, &packet->now);
 		result = bpf_map_update_elem(&flows, &key, flow, BPF_NOEXIST);
 		if (result == 0)
@@ -545,7 +545,6 @@ ALWAYS_INLINE int insert_answers(struct __sk_buff *skb, struct flow *flow, struc
 		if (!there || same_tuple(&there->to, &flow->to) ||
 		    !((packet->flow_flags & FLOW_TRANSLATES) || packet->hook == HOOK_TO_NETWORK))
 			return bpf_map_update_elem(&flows, &key, flow, BPF_ANY) ? REASON_TABLE_FULL : 0;
-		take_another_port(packet, flow, settings);
 	}
 	return REASON_NO_PORT;
 }
