@@ -86,6 +86,14 @@ ALWAYS_INLINE void touch(struct flow *flow, const struct parsed *p)
 
 #define FLOW_TRANSLATES (FLOW_TRANSLATE_SRC | FLOW_TRANSLATE_DST)
 
+/* Headers may lie beyond what programs can read in place: then they are brought there. */
+ALWAYS_INLINE enum hop count_hop_anywhere(struct __sk_buff *skb, const struct parsed *p)
+{
+	enum hop hop = count_hop(skb, p->family);
+
+	return hop == HOP_UNREADABLE && !bpf_skb_pull_data(skb, p->l4) ? count_hop(skb, p->family) : hop;
+}
+
 /* Counts the hop. 0, or the program that tells the sender why it goes no further. */
 ALWAYS_INLINE __u32 hindrance(struct __sk_buff *skb, const struct parsed *p, const struct way *way, __u8 hook)
 {
@@ -93,7 +101,7 @@ ALWAYS_INLINE __u32 hindrance(struct __sk_buff *skb, const struct parsed *p, con
 		return 0;
 	if (is_longer(skb, p, way->mtu))
 		return PROGRAM_TOO_BIG;
-	return is_from_network(hook) && count_hop(skb, p->family) == HOP_LAST ? PROGRAM_EXPIRED : 0;
+	return is_from_network(hook) && count_hop_anywhere(skb, p) == HOP_LAST ? PROGRAM_EXPIRED : 0;
 }
 
 /*

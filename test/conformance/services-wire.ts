@@ -36,7 +36,11 @@ function at(fabric: ServiceFabric, name: string, port: number, family: Family) {
 function errors(it: ServiceCase): void {
   for (const mode of modes)
     it(`a port where nobody listens is told to the client: ${mode}`, async (fabric) => {
-      await fabric.become(byPackets(mode), ...balanced(fabric, 'deaf', 1, { to: { b: {} }, targetPort: 9 }));
+      await fabric.become(
+        byPackets(mode),
+        ...balanced(fabric, 'deaf', 1, { to: { b: {} }, targetPort: 9 }),
+        ...balanced(fabric, 'deafhost', 2, { to: { n2: {} }, targetPort: 9 }),
+      );
       await fabric.expect({
         'a > cluster_deaf:80 udp connected': 'refused',
         'b2 > cluster_deaf:80 udp connected': 'refused',
@@ -47,7 +51,14 @@ function errors(it: ServiceCase): void {
         'out > n1:30081 udp connected': 'refused',
         'out > n2:30081 udp connected': 'refused',
         'out > external_deaf:80 udp connected': 'refused',
+        'a > cluster_deafhost:80 udp connected': 'refused',
+        'b > cluster_deafhost:80 udp connected': 'refused',
+        'n1 > cluster_deafhost:80 udp connected': 'refused',
+        'n2 > cluster_deafhost:80 udp connected': 'refused',
+        'out > n1:30082 udp connected': 'refused',
+        'out > n2:30082 udp connected': 'refused',
         'a > cluster_deaf:80 tcp': 'refused',
+        'n2 > cluster_deafhost:80 tcp': 'refused',
         'out > n1:30081 tcp': 'refused',
       });
     });

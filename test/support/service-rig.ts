@@ -118,7 +118,6 @@ export class ServiceNode {
   constructor(name: NodeName, folder: string, open: OpenDriver) {
     this.name = name;
     const cgroup = join(cgroupRoot(), `muslin-rig-${process.pid}-${name}`);
-    ensureCgroup(cgroup);
     this.options = { interfacePrefix: 'cali', bpf: join(folder, name), cgroup };
     this.#open = open;
     this.#graph = buildGraph({ node: name });
@@ -128,6 +127,7 @@ export class ServiceNode {
     this.#services.onStatus('in-sync');
     this.netns.run(() => quiet());
     this.driver = this.#newDriver();
+    ensureCgroup(cgroup);
   }
 
   tell(changes: readonly { readonly resource: Resource; readonly gone: boolean }[]): void {
@@ -196,16 +196,25 @@ export class ServiceNode {
 export class ServiceFabric implements AsyncDisposable {
   readonly #folder = mkdtempSync(join(tmpdir(), 'muslin-rig-'));
   readonly #nodes = new Map<NodeName, ServiceNode>();
-  readonly #netns = new Map<string, NetNs>();
-  readonly #router: Rtnetlink;
+  readonly #netns: ReadonlyMap<string, NetNs> = new Map(
+    ['router', 'out', ...Object.keys(podNodes)].map((name) => [name, NetNs.anonymous()]),
+  );
+  readonly #router: Rtnetlink = this.netns('router').run(() => Rtnetlink.open());
   readonly #echoes: Echo[] = [];
   readonly #names = new Map<string, Pair>(Object.entries(addresses));
   #stored = new Map<string, Resource>();
 
   private constructor(open: OpenDriver) {
     mountBpffs(this.#folder);
-    for (const name of ['router', 'out', ...Object.keys(podNodes)]) this.#netns.set(name, NetNs.anonymous());
-    this.#router = this.netns('router').run(() => Rtnetlink.open());
+    try {
+      this.#build(open);
+    } catch (error) {
+      this.#unmount();
+      throw error;
+    }
+  }
+
+  #build(open: OpenDriver): void {
     this.#buildRouter();
     for (const name of nodeNames) this.#addNode(name, open);
     for (const [pod, node] of Object.entries(podNodes)) this.#addPod(pod, this.node(node));
@@ -326,6 +335,10 @@ export class ServiceFabric implements AsyncDisposable {
     for (const node of this.#nodes.values()) await node[Symbol.asyncDispose]();
     this.#router.close();
     for (const netns of this.#netns.values()) netns.close();
+    this.#unmount();
+  }
+
+  #unmount(): void {
     sys.umount(this.#folder, MNT_DETACH);
     rmSync(this.#folder, { recursive: true });
   }
