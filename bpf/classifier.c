@@ -309,6 +309,16 @@ ALWAYS_INLINE void stages_to_network(struct packet *packet, struct __sk_buff *sk
 		add_host_stage(packet, out, STAGE_EGRESS);
 }
 
+/* A source that nobody beyond has: RFC 1812 section 5.3.7. What goes on past the stack does not meet its checks (fib_validate_source). */
+ALWAYS_INLINE int is_martian(const struct packet *packet)
+{
+	struct route *from = route_to(&packet->arrived.src);
+
+	if (from && (from->flags & (ROUTE_NODE | ROUTE_LOCAL)) == (ROUTE_NODE | ROUTE_LOCAL))
+		return 1;
+	return is_multicast(&packet->arrived.src, packet->family) || is_loopback(&packet->arrived.src, packet->family);
+}
+
 ALWAYS_INLINE int is_workload_and_nobodys(const struct found *found)
 {
 	return found->workload == 2;
@@ -335,6 +345,8 @@ int route(struct __sk_buff *skb)
 		DROP(skb, packet, REASON_UNKNOWN_LINK);
 	if (is_workload_and_nobodys(&found) && packet->hook != HOOK_TO_WORKLOAD)
 		DROP(skb, packet, REASON_UNKNOWN_WORKLOAD);
+	if (packet->hook == HOOK_FROM_NETWORK && !(packet->flags & PACKET_TUNNELLED) && is_martian(packet))
+		DROP(skb, packet, REASON_SPOOFED);
 	if ((packet->flags & PACKET_TUNNELLED) && !found.workload && !found.to_host)
 		DROP(skb, packet, REASON_NO_BACKEND); /* sent on once, not twice */
 	out = found.way.out_ifindex ? link_of(found.way.out_ifindex) : NULL;
@@ -346,7 +358,7 @@ int route(struct __sk_buff *skb)
 		why = stages_from_network(packet, in, out, &found);
 		break;
 	case HOOK_TO_NETWORK:
-		if (!found.to_host)
+		if (!found.to_host || !(packet->flow_flags & FLOW_TRANSLATE_DST)) /* through a service to itself: it never leaves */
 			stages_to_network(packet, skb, in);
 		break;
 	case HOOK_TO_WORKLOAD:
@@ -696,6 +708,8 @@ int tunnel(struct __sk_buff *skb)
 		bpf_tail_call(skb, &programs, PROGRAM_TOO_BIG);
 		return refuse(skb, &p, packet->hook, REASON_TOO_BIG);
 	}
+	if (is_for_others(skb))
+		return up_the_stack(skb);
 	if (is_from_network(packet->hook) && count_hop(skb, p.family) == HOP_LAST) {
 		bpf_tail_call(skb, &programs, PROGRAM_EXPIRED);
 		return refuse(skb, &p, packet->hook, REASON_HOP_LIMIT);
@@ -812,6 +826,14 @@ int expired(struct __sk_buff *skb)
 
 /* ---- ICMP errors ---- */
 
+/* To who sent what it is about, from where that went to (RFC 792, RFC 5927 section 4.1): any other is policy's, like all that begins. */
+ALWAYS_INLINE int is_error_about(const struct flow *flow, struct __sk_buff *skb, const struct parsed *p, const struct parsed *quoted, __u8 hook)
+{
+	if (!same_address(&p->tuple.dst, &quoted->tuple.src))
+		return 0;
+	return !is_from_network(hook) || may_come_in(flow, skb, hook);
+}
+
 SEC("tc")
 int error(struct __sk_buff *skb)
 {
@@ -832,7 +854,9 @@ int error(struct __sk_buff *skb)
 		return refuse(skb, &p, hook, REASON_INVALID);
 	turn_round(&key, &quoted.tuple);
 	flow = bpf_map_lookup_elem(&flows, &key);
-	if (!flow) {
+	if (!flow || !is_error_about(flow, skb, &p, &quoted, hook)) {
+		if (packet->flags & PACKET_TUNNELLED)
+			return refuse(skb, &p, hook, REASON_INVALID);
 		if ((hook == HOOK_FROM_NETWORK || hook == HOOK_TO_NETWORK) || !(settings->flags & SETTING_DROP_INVALID)) {
 			bpf_tail_call(skb, &programs, PROGRAM_ROUTE);
 			return TCX_DROP;
@@ -905,6 +929,8 @@ ALWAYS_INLINE int track_packet(struct __sk_buff *skb, struct parsed *p, __u8 hoo
 		}
 	}
 	if (flags & PACKET_UNTRACKED || p->begins_none || p->part == PART_LATER) {
+		if (flags & PACKET_TUNNELLED) /* for what goes to services alone: no policy of this host would look */
+			return refuse(skb, p, hook, REASON_INVALID);
 		bpf_tail_call(skb, &programs, PROGRAM_ROUTE);
 		return TCX_DROP;
 	}
@@ -1068,7 +1094,7 @@ int to_workload(struct __sk_buff *skb)
 	result = parse(skb, &p);
 	if (result != PARSED)
 		return refuse(skb, &p, HOOK_TO_WORKLOAD, result == PARSE_NO_FIRST_PART ? REASON_FRAGMENT : REASON_MALFORMED);
-	if (is_neighbour_discovery(&p))
+	if (is_neighbour_discovery(&p) && !skb->ingress_ifindex) /* what comes from elsewhere is not the node's own talk with it */
 		return TCX_NEXT;
 	return track_packet(skb, &p, HOOK_TO_WORKLOAD, NULL);
 }
@@ -1137,13 +1163,15 @@ int from_tunnel(struct __sk_buff *skb)
 	struct packet *packet = this_packet();
 	struct address node;
 	struct parsed p;
+	__u32 room;
 
 	if (!packet || parse(skb, &p) != PARSED)
 		return TCX_DROP;
 	if (!is_from_node(&p))
 		return refuse(skb, &p, HOOK_FROM_NETWORK, REASON_TUNNEL);
 	node = p.tuple.src;
-	if (take_out(skb, &p) || parse(skb, &p) != PARSED)
+	room = room_inside(&p);
+	if (take_out(skb, &p) || parse(skb, &p) != PARSED || p.length > room)
 		return refuse(skb, NULL, HOOK_FROM_NETWORK, REASON_MALFORMED);
 	record(packet, skb, &p, HOOK_FROM_NETWORK);
 	packet->via = node;

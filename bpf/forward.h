@@ -98,10 +98,20 @@ ALWAYS_INLINE int is_longer(struct __sk_buff *skb, const struct parsed *p, __u32
 	return mtu && p->length > mtu && longest_part(skb, p) > mtu;
 }
 
+#define STATION_HOST 0 /* PACKET_HOST of include/uapi/linux/if_packet.h */
+
+/* A frame to another station, or to all: a router forwards none of these (net/ipv4/ip_forward.c), so the stack drops it. */
+ALWAYS_INLINE int is_for_others(struct __sk_buff *skb)
+{
+	return skb->pkt_type != STATION_HOST;
+}
+
 /* Not FORWARD_TUNNEL, which is a program of its own. */
 ALWAYS_INLINE int go(struct __sk_buff *skb, const struct way *way)
 {
 	FROM_THE_CONTEXT(skb);
+	if (way->forward != FORWARD_HOST && is_for_others(skb))
+		return up_the_stack(skb);
 	switch (way->forward) {
 	case FORWARD_HOST:
 		return up_to_host(skb);

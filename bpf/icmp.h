@@ -36,6 +36,8 @@ ALWAYS_INLINE int parse_quoted(struct __sk_buff *skb, const struct parsed *p, st
 		quoted->tuple.protocol = ip.nexthdr; /* a quoted packet with extensions is not followed */
 		quoted->l4 = quoted->l3 + sizeof(ip);
 	}
+	if (quoted->l4 + sizeof(icmp) > p->l3 + p->length) /* as much as every error quotes: RFC 792, RFC 4443 section 2.4 */
+		return -1;
 	switch (quoted->tuple.protocol) {
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:

@@ -21,7 +21,14 @@
 
 #define IPV4_OFFSET 0x1fff /* RFC 791 section 3.1 */
 #define IPV4_MORE 0x2000
+#define IPV4_OPTIONS 40
+#define OPTION_END 0
+#define OPTION_NOTHING 1
+#define OPTION_LOOSE_ROUTE 131
+#define OPTION_STRICT_ROUTE 137
 #define MAX_EXTENSIONS 8
+#define MOST_IPV6_PAYLOAD (0xffff - sizeof(struct ipv6hdr)) /* so that a packet's length is 16 bits: GRO makes none that is longer */
+#define SCTP_HEADER 12 /* RFC 9260 section 3.1 */
 
 /* Next headers that only lead to another: RFC 8200 section 4, RFC 4302. */
 #define NEXT_HOP 0
@@ -29,6 +36,7 @@
 #define NEXT_FRAGMENT 44
 #define NEXT_AUTH 51
 #define NEXT_DESTINATION 60
+#define SEGMENTS_LEFT 0x00ff /* of a routing header's second word */
 
 struct parsed {
 	struct tuple tuple;
@@ -36,6 +44,8 @@ struct parsed {
 	__u16 l3;
 	__u16 l4;
 	__u16 length;
+	__u16 part_from; /* bytes of the datagram before this fragment, and with it */
+	__u16 part_end;
 	__u8 family;
 	__u8 tcp_flags;
 	__u8 icmp_type;
@@ -148,6 +158,7 @@ ALWAYS_INLINE int holds(const struct parsed *p, __u32 bytes)
 ALWAYS_INLINE int parse_ports(FRAME *frame, struct parsed *p)
 {
 	__u8 head[14];
+	__u16 length;
 
 	switch (p->tuple.protocol) {
 	case IPPROTO_TCP:
@@ -157,9 +168,15 @@ ALWAYS_INLINE int parse_ports(FRAME *frame, struct parsed *p)
 			return PARSE_MALFORMED;
 		p->tcp_flags = head[13];
 		break;
-	case IPPROTO_UDP:
+	case IPPROTO_UDP: /* RFC 768, RFC 8200: less than its header is no length, and no jumbogram comes here */
+		if (!holds(p, sizeof(struct udphdr)) || load_bytes(frame, p->l4, head, sizeof(struct udphdr)))
+			return PARSE_MALFORMED;
+		length = (__u16)head[4] << 8 | head[5];
+		if (length < sizeof(struct udphdr) || (p->part == PART_WHOLE && !holds(p, length)))
+			return PARSE_MALFORMED;
+		break;
 	case IPPROTO_SCTP:
-		if (!holds(p, 8) || load_bytes(frame, p->l4, head, 4))
+		if (!holds(p, SCTP_HEADER) || load_bytes(frame, p->l4, head, 4))
 			return PARSE_MALFORMED;
 		break;
 	default:
@@ -191,6 +208,7 @@ ALWAYS_INLINE int parse_icmp(FRAME *frame, struct parsed *p)
 	return PARSED;
 }
 
+/* Who puts IPv6 fragments together does not ask later ones for their protocol: RFC 8200 section 4.5. */
 ALWAYS_INLINE struct fragment_key fragment_key_of(FRAME *frame, const struct parsed *p)
 {
 	struct fragment_key key = {
@@ -198,29 +216,39 @@ ALWAYS_INLINE struct fragment_key fragment_key_of(FRAME *frame, const struct par
 		.dst = p->tuple.dst,
 		.id = p->fragment_id,
 		.ifindex = frame_link(frame),
-		.protocol = p->tuple.protocol,
+		.protocol = p->family == 4 ? p->tuple.protocol : 0,
 	};
 
 	return key;
 }
 
-/* What the first part said of the ports holds for all parts: RFC 791 section 2.3, RFC 8200 section 4.5. */
+/*
+ * What the first part said of the ports holds for all parts: RFC 791 section 2.3, RFC 8200 section 4.5. A part that overlaps the
+ * first could say otherwise: RFC 1858, RFC 3128, RFC 5722.
+ */
 ALWAYS_INLINE int parse_later_part(FRAME *frame, struct parsed *p)
 {
 	struct fragment_key key = fragment_key_of(frame, p);
 	struct fragment *first = bpf_map_lookup_elem(&fragments, &key);
 
 	if (first) {
+		if (p->part_from < first->end)
+			return PARSE_MALFORMED;
 		p->tuple.src_port = first->src_port;
 		p->tuple.dst_port = first->dst_port;
+		if (p->family == 6)
+			p->tuple.protocol = first->protocol;
+		if (p->tuple.protocol == (p->family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6))
+			p->icmp_type = first->dst_port;
 		return PARSED;
 	}
+	if (p->family == 6)
+		return PARSE_NO_FIRST_PART;
 	switch (p->tuple.protocol) {
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
 	case IPPROTO_SCTP:
 	case IPPROTO_ICMP:
-	case IPPROTO_ICMPV6:
 		return PARSE_NO_FIRST_PART;
 	}
 	return PARSED;
@@ -229,9 +257,23 @@ ALWAYS_INLINE int parse_later_part(FRAME *frame, struct parsed *p)
 ALWAYS_INLINE void remember_first_part(FRAME *frame, const struct parsed *p)
 {
 	struct fragment_key key = fragment_key_of(frame, p);
-	struct fragment value = {.src_port = p->tuple.src_port, .dst_port = p->tuple.dst_port, .seen = bpf_ktime_get_coarse_ns()};
+	struct fragment value = {.src_port = p->tuple.src_port, .dst_port = p->tuple.dst_port, .end = p->part_end,
+				 .protocol = p->tuple.protocol, .seen = bpf_ktime_get_coarse_ns()};
 
 	bpf_map_update_elem(&fragments, &key, &value, BPF_ANY);
+}
+
+/* All but the last are of whole units of eight bytes, and no datagram is longer than its length can say. 0: it is so. */
+ALWAYS_INLINE int parse_part(struct parsed *p, __u32 from, int more)
+{
+	__u32 end = from + p->l3 + p->length - p->l4;
+
+	if ((more && (end & 7)) || end > 0xffff)
+		return -1;
+	p->part = from ? PART_LATER : PART_FIRST;
+	p->part_from = from;
+	p->part_end = end;
+	return 0;
 }
 
 ALWAYS_INLINE int parse_transport(FRAME *frame, struct parsed *p)
@@ -246,6 +288,30 @@ ALWAYS_INLINE int parse_transport(FRAME *frame, struct parsed *p)
 	if (result == PARSED && first)
 		remember_first_part(frame, p);
 	return result;
+}
+
+/*
+ * RFC 791 section 3.1: options that can be read, and none of those that lead elsewhere than to the destination, which is what
+ * policy judges (RFC 7126 section 4.3).
+ */
+ALWAYS_INLINE int are_options_right(FRAME *frame, __u32 at, __u32 end)
+{
+	__u8 type, length;
+	int i;
+
+	for (i = 0; i < IPV4_OPTIONS && at < end; i++) {
+		if (load_bytes(frame, at, &type, 1))
+			return 0;
+		if (type == OPTION_END)
+			return 1;
+		if (type == OPTION_LOOSE_ROUTE || type == OPTION_STRICT_ROUTE)
+			return 0;
+		length = 1;
+		if (type != OPTION_NOTHING && (at + 2 > end || load_bytes(frame, at + 1, &length, 1) || length < 2))
+			return 0;
+		at += length;
+	}
+	return at == end;
 }
 
 ALWAYS_INLINE int parse_ipv4(FRAME *frame, struct parsed *p)
@@ -265,10 +331,13 @@ ALWAYS_INLINE int parse_ipv4(FRAME *frame, struct parsed *p)
 	map_ipv4(&p->tuple.src, ip.saddr);
 	map_ipv4(&p->tuple.dst, ip.daddr);
 	p->tuple.protocol = ip.protocol;
+	if (ip.ihl > 5 && !are_options_right(frame, p->l3 + sizeof(ip), p->l4))
+		return PARSE_MALFORMED;
 	offset = bpf_ntohs(ip.frag_off);
 	if (offset & (IPV4_OFFSET | IPV4_MORE)) {
-		p->part = offset & IPV4_OFFSET ? PART_LATER : PART_FIRST;
 		p->fragment_id = ip.id;
+		if (parse_part(p, (offset & IPV4_OFFSET) * 8, offset & IPV4_MORE))
+			return PARSE_MALFORMED;
 	}
 	return parse_transport(frame, p);
 }
@@ -284,13 +353,13 @@ ALWAYS_INLINE int parse_ipv6(FRAME *frame, struct parsed *p)
 {
 	struct ipv6hdr ip;
 	struct extension extension;
-	__u8 next;
+	__u8 next, had_fragment = 0;
 	int i;
 
 	if (load_bytes(frame, p->l3, &ip, sizeof(ip)) || ip.version != 6)
 		return PARSE_MALFORMED;
 	p->length = bpf_ntohs(ip.payload_len);
-	if (p->length + sizeof(ip) > frame_length(frame) - p->l3)
+	if (p->length > MOST_IPV6_PAYLOAD || p->length + sizeof(ip) > frame_length(frame) - p->l3)
 		return PARSE_MALFORMED;
 	p->length += sizeof(ip);
 	p->family = 6;
@@ -304,25 +373,37 @@ ALWAYS_INLINE int parse_ipv6(FRAME *frame, struct parsed *p)
 			p->tuple.protocol = next;
 			return parse_transport(frame, p);
 		}
-		if (load_bytes(frame, p->l4, &extension, sizeof(extension)))
+		if (!holds(p, sizeof(extension)) || load_bytes(frame, p->l4, &extension, sizeof(extension)))
 			return PARSE_MALFORMED;
+		if (next == NEXT_HOP && i > 0) /* RFC 8200 section 4.1 */
+			return PARSE_MALFORMED;
+		if (next == NEXT_ROUTING && (extension.offset & bpf_htons(SEGMENTS_LEFT)))
+			return PARSE_MALFORMED; /* it goes on to others than policy judges: RFC 5095 */
 		if (next == NEXT_FRAGMENT) {
 			__u16 offset = bpf_ntohs(extension.offset);
 
+			if (had_fragment)
+				return PARSE_MALFORMED;
+			had_fragment = 1;
 			p->l4 += 8;
 			if (offset & 0xfff9) {
-				p->part = offset & 0xfff8 ? PART_LATER : PART_FIRST;
 				p->fragment_id = extension.id;
+				if (parse_part(p, offset & 0xfff8, offset & 1))
+					return PARSE_MALFORMED;
 			}
 			if (p->part == PART_LATER) {
 				p->tuple.protocol = extension.next;
 				return parse_transport(frame, p);
 			}
-		} else if (next == NEXT_AUTH) {
+		} else if (next == NEXT_AUTH) { /* RFC 4302 section 2.2 */
+			if (extension.length < 2 || (extension.length & 1))
+				return PARSE_MALFORMED;
 			p->l4 += (extension.length + 2) * 4;
 		} else {
 			p->l4 += (extension.length + 1) * 8;
 		}
+		if (!holds(p, 0))
+			return PARSE_MALFORMED;
 		next = extension.next;
 	}
 	return PARSE_MALFORMED; /* more extensions than anyone sends */
@@ -382,6 +463,8 @@ ALWAYS_INLINE int parse_quickly(struct __sk_buff *skb, struct parsed *p)
 			return 0;
 		if ((*(__u8 *)ip & 0xf0) != 0x60)
 			return 0;
+		if (bpf_ntohs(ip->payload_len) > MOST_IPV6_PAYLOAD)
+			return 0;
 		p->length = bpf_ntohs(ip->payload_len) + sizeof(*ip);
 		if (p->length > skb->len - ETH_HLEN)
 			return 0;
@@ -397,11 +480,14 @@ ALWAYS_INLINE int parse_quickly(struct __sk_buff *skb, struct parsed *p)
 		return 0;
 	}
 	if (p->tuple.protocol == IPPROTO_TCP) {
-		if (p->length < p->l4 - ETH_HLEN + sizeof(struct tcphdr) || ((__u8 *)ports)[12] >> 4 < 5)
+		__u8 words = ((__u8 *)ports)[12] >> 4;
+
+		if (words < 5 || !holds(p, words * 4))
 			return 0;
 		p->tcp_flags = ((__u8 *)ports)[13];
-	} else if (p->tuple.protocol != IPPROTO_UDP || p->length < p->l4 - ETH_HLEN + sizeof(struct udphdr)) {
-		return 0;
+	} else {
+		if (p->tuple.protocol != IPPROTO_UDP || bpf_ntohs(ports[2]) < sizeof(struct udphdr) || !holds(p, bpf_ntohs(ports[2])))
+			return 0;
 	}
 	p->tuple.src_port = bpf_ntohs(ports[0]);
 	p->tuple.dst_port = bpf_ntohs(ports[1]);

@@ -97,27 +97,36 @@ ALWAYS_INLINE int put_in6(struct __sk_buff *skb, const struct address *from, con
 	return bpf_skb_store_bytes(skb, ETH_HLEN, &outer, sizeof(outer), BPF_F_INVALIDATE_HASH);
 }
 
-/* 1: the frame is of our tunnel; what it holds is as long as `inner` says. */
+struct tunnelled {
+	struct udphdr udp;
+	struct vxlan vxlan;
+	struct ethhdr ethernet;
+} __attribute__((packed));
+
+/* 1: the frame is of our tunnel. */
 ALWAYS_INLINE int is_ours(struct __sk_buff *skb, const struct parsed *p, __u32 port)
 {
-	struct {
-		struct vxlan vxlan;
-		struct ethhdr ethernet;
-	} __attribute__((packed)) inner;
+	struct tunnelled inner;
 
 	if (p->tuple.protocol != IPPROTO_UDP || p->tuple.dst_port != port || p->part != PART_WHOLE)
 		return 0;
-	if (bpf_skb_load_bytes(skb, p->l4 + sizeof(struct udphdr), &inner, sizeof(inner)))
+	if (!holds(p, sizeof(inner)) || bpf_skb_load_bytes(skb, p->l4, &inner, sizeof(inner)))
 		return 0;
 	return inner.vxlan.flags == bpf_htonl(VXLAN_HAS_NETWORK) && inner.vxlan.network == bpf_htonl(TUNNEL_NETWORK << 8) &&
 	       inner.ethernet.h_proto == skb->protocol;
+}
+
+/* What lies behind the outer packet's end is not in it, whatever the inner one says. */
+ALWAYS_INLINE __u32 room_inside(const struct parsed *p)
+{
+	return p->l3 + p->length - p->l4 - sizeof(struct tunnelled);
 }
 
 ALWAYS_INLINE int take_out(struct __sk_buff *skb, const struct parsed *p)
 {
 	__u32 bytes = p->family == 4 ? sizeof(struct outer4) : sizeof(struct outer6);
 
-	if (p->l4 - p->l3 + 30 != bytes) /* options or extensions: no node of ours sends any */
+	if (p->l4 - p->l3 + sizeof(struct tunnelled) != bytes) /* options or extensions: no node of ours sends any */
 		return -1;
 	return bpf_skb_adjust_room(skb, -(__s32)bytes, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
 }

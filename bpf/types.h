@@ -335,7 +335,9 @@ SIZE_IS(struct fragment_key, 44);
 struct fragment {
 	__u16 src_port;
 	__u16 dst_port;
-	__u32 zero;
+	__u16 end;      /* of the first part, in bytes: where later ones may begin */
+	__u8 protocol;  /* IPv6: what the header chain of the first part ends in */
+	__u8 zero;
 	__u64 seen;
 };
 SIZE_IS(struct fragment, 16);

@@ -46,6 +46,13 @@ ALWAYS_INLINE int is_multicast(const struct address *address, __u8 family)
 	return (address->word[3] & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000) || address->word[3] == 0xffffffff;
 }
 
+ALWAYS_INLINE int is_loopback(const struct address *address, __u8 family)
+{
+	if (family == 6)
+		return (address->word[0] | address->word[1] | address->word[2]) == 0 && address->word[3] == bpf_htonl(1);
+	return (address->word[3] & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000);
+}
+
 /*
  * A link of this node's workload: MACs as its neighbour entry has them. Without one the kernel finds the way.
  */
