@@ -110,9 +110,13 @@ function harmedValue(random: Random, base: Resource): unknown {
 
 function harmedText(random: Random, value: unknown): string {
   let text = writtenText(random, value);
-  for (let harms = random.pick([0, 0, 1, 1, 2, 4]); harms > 0; harms--) text = corruptedText(random, text);
+  for (let harms = random.pick([0, 0, 1, 1, 2, 4]); harms > 0 && text.length < longestHarmed; harms--)
+    text = corruptedText(random, text);
   return text;
 }
+
+/** Some harms double a text or write a piece of it a thousand times over: beyond this they would only outgrow a string. */
+const longestHarmed = 4_000_000;
 
 /** As if it had been written into the store under that key, past every check. */
 function sendValue(key: ResourceKey, value: unknown): void {
