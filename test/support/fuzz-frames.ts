@@ -77,6 +77,7 @@ export class FrameFuzzer {
     ],
     ['ICMP', () => this.#icmp()],
     ['ICMP error', () => this.#icmpError()],
+    ['packet of a flow', () => this.#ofFlow()],
     ['neighbour discovery', () => this.#discovery()],
     ['ARP', () => this.#arp()],
     ['VXLAN', () => this.#vxlan()],
@@ -188,6 +189,23 @@ export class FrameFuzzer {
     return this.#ip(ends, is4 ? f.ip(ends, ICMP, f.icmp4(body)) : f.ip(ends, ICMPv6, f.icmp6(ends, body)));
   }
 
+  /** Of one that is known, one way or the other, from wherever this is. */
+  #ofFlow(): Uint8Array {
+    const flow = this.#scene.flow();
+    if (!flow) return this.#plain(UDP);
+    const { src, dst, srcPort, dstPort, protocol } = flow;
+    const isAnswer = this.#random.chance(0.5);
+    const ends = isAnswer ? { src: dst, dst: src } : { src, dst };
+    const [sport, dport] = isAnswer ? [dstPort, srcPort] : [srcPort, dstPort];
+    const data = this.#noise(this.#random.below(40));
+    if (protocol === TCP)
+      return this.#ip(ends, f.ip(ends, TCP, f.tcp(ends, sport, dport, f.tcpFlag.ack, data)));
+    return this.#ip(
+      ends,
+      f.ip(ends, protocol, protocol === UDP ? f.udp(ends, sport, dport, data) : f.sctp(sport, dport)),
+    );
+  }
+
   /** About a flow that there is, one that there is not, or told to somebody else. */
   #icmpError(): Uint8Array {
     const known = this.#scene.flow();
@@ -287,7 +305,7 @@ export class FrameFuzzer {
     const { sources, targets } = this.#scene;
     const dst = targets[id % targets.length] as Address;
     const src = sources.find((each) => familyOf(each) === familyOf(dst)) as Address;
-    return this.#fragment(this.#random.pick([0, 0, 1, 2, 3, 5, 9, 20]), id, { src, dst });
+    return this.#fragment(this.#random.pick([0, 0, 1, 2, 3, 5, 9, 20, 8191]), id, { src, dst });
   }
 
   #withOptions(): Uint8Array {
@@ -301,7 +319,8 @@ export class FrameFuzzer {
       () => [0x83, 7, 4, 10, 65, 0, 1, 0],
       () => [0x89, 7, 4, 10, 65, 0, 1, 0],
       () => [...this.#noise(4 * this.#random.below(11))],
-      () => [1, 1, 0x44, this.#random.below(256)],
+      () => [1, 1, 0x44, this.#random.pick([0, 1, 2, 3])],
+      () => [0x44, 1, 1, 0],
     ])();
     const protocol = this.#random.pick([TCP, UDP, SCTP, 253]);
     const payload = this.#transport({ src, dst }, protocol);
