@@ -31,6 +31,8 @@ const {
 } = process.env;
 const setCount = Number(setsWanted);
 const packetCount = Number(packetsWanted);
+/** Few sets have untracked policy at a link by which packets come in: among so many there are some. */
+const setsWithUntracked = 500;
 const node = 'n1';
 const plan = { ...fullPlan, pods: fullPlan.pods.map((pod) => ({ ...pod, node })) };
 const vxlanPort = 4789;
@@ -176,6 +178,7 @@ rootTest(
     const { packets, judged, earlyDrops, fates } = bench;
     const told = { packets, judged, earlyDrops, fates: Object.fromEntries([...fates].sort()) };
     process.stderr.write(`eBPF differential: ${JSON.stringify(told)}\n`);
-    if (onlyCase === undefined) assert.deepEqual([rareFates(bench), earlyDrops > 0], [[], true]);
+    if (onlyCase === undefined) assert.deepEqual(rareFates(bench), []);
+    if (setCount >= setsWithUntracked) assert.ok(earlyDrops > 0, 'XDP dropped nothing');
   },
 );

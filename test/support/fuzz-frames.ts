@@ -96,6 +96,8 @@ export class FrameFuzzer {
     () => this.#plain(UDP),
     () => this.#icmp(),
     () => this.#icmpError(),
+    () => this.#ofFlow(),
+    () => this.#ofFlow(),
     () => this.#discovery(),
     () => this.#fragment(this.#random.pick([0, 1, 5])),
     () => this.#withExtensions(),
