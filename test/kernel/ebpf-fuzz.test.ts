@@ -21,7 +21,7 @@ import { Random, seedOfRun } from '../support/random.ts';
 import { settingsResource, ToldNode } from '../support/told-node.ts';
 import { rootTest } from './root-test.ts';
 
-const { MUSLIN_FRAMES: framesWanted = '8000' } = process.env;
+const { MUSLIN_FRAMES: framesWanted = '7000' } = process.env;
 const frameCount = Number(framesWanted);
 const allowedPort = 81;
 /** enum reason of bpf/types.h. */

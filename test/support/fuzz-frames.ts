@@ -87,6 +87,7 @@ export class FrameFuzzer {
     ['IPv4 options', () => this.#withOptions()],
     ['IPv6 extensions', () => this.#withExtensions()],
     ['IPv6 extensions', () => this.#withExtensions()],
+    ['fragment of a fragment', () => this.#fragmentTwice()],
     ['VLAN', () => this.#vlan()],
     ['another EtherType', () => this.#framed(this.#random.below(65_536), this.#noise(60))],
   ];
@@ -280,7 +281,9 @@ export class FrameFuzzer {
     const ends = tunnels.length > 0 && this.#random.chance(0.7) ? this.#random.pick(tunnels) : this.#ends();
     const network = this.#random.chance(0.8) ? tunnelNetwork : this.#random.below(2 ** 24);
     const spoilt = this.#random.chance(0.3) ? this.#random.pick(this.#harms)[1](inner) : inner;
-    return this.#ip(ends, f.ip(ends, UDP, f.udp(ends, 50_000, vxlanPort, f.vxlan(network, spoilt))));
+    const last = this.#random.chance(0.8) ? spoilt.length : this.#random.below(spoilt.length);
+    const outer = f.udp(ends, 50_000, vxlanPort, f.vxlan(network, spoilt.subarray(0, last)));
+    return f.join(this.#ip(ends, f.ip(ends, UDP, outer)), spoilt.subarray(last)); // what is left lies behind its end
   }
 
   #fragment(offset: number, id = this.#random.below(65_536), ends = this.#ends()): Uint8Array {
@@ -369,6 +372,24 @@ export class FrameFuzzer {
       default:
         return f.join([next, claims, 1, 4 + Math.min(units * 8, 251)], new Uint8Array(4 + 8 * units));
     }
+  }
+
+  /** The parts of a part: whoever puts them together does so once. */
+  #fragmentTwice(): Uint8Array {
+    const dst = this.#random.pick(this.#scene.targets.filter((each) => familyOf(each) === 6));
+    const src = this.#scene.sources.find((each) => familyOf(each) === 6) as Address;
+    const parts = this.#random.pick([
+      [0, 0],
+      [1, 1],
+      [0, 1],
+      [1, 0],
+    ] as const);
+    const headers = parts.map((more, i) => {
+      const next = i === 0 ? f.extension.fragment : UDP;
+      return f.fragmentHeader(next, 0, more === 1, this.#random.below(1000));
+    });
+    const whole = f.udp({ src, dst }, this.#ownPort(), this.#port(), this.#noise(16));
+    return this.#ip({ src, dst }, f.ipv6({ src, dst }, f.extension.fragment, f.join(...headers, whole)));
   }
 
   #vlan(): Uint8Array {
