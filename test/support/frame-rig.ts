@@ -69,7 +69,7 @@ export class FrameRig implements AsyncDisposable {
 
   constructor(workloads: readonly RigParty[], uplinks: readonly RigUplink[]) {
     this.rig = new ProbeRig(workloads, uplinks);
-    this.driver = this.rig.node.run(() => new EbpfDriver(this.rig.driverOptions));
+    this.driver = this.#openDriver();
     const names = [...workloads.map(({ ifName }) => ifName as string), ...uplinks.map(({ name }) => name)];
     for (const name of names) this.#links.set(name, this.#findLink(name));
   }
@@ -168,6 +168,16 @@ export class FrameRig implements AsyncDisposable {
     for (const map of this.#maps.values()) map.close();
     await this.driver[Symbol.asyncDispose]();
     await this.rig[Symbol.asyncDispose]();
+  }
+
+  /** What the verifier refuses leaves no namespace behind. */
+  #openDriver(): EbpfDriver {
+    try {
+      return this.rig.node.run(() => new EbpfDriver(this.rig.driverOptions));
+    } catch (error) {
+      void this.rig[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   #program(name: string, side: LinkSide): Fd {
