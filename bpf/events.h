@@ -87,6 +87,7 @@ ALWAYS_INLINE void record(struct packet *packet, struct __sk_buff *skb, const st
 	packet->length = p->length;
 	packet->tcp_flags = p->tcp_flags;
 	packet->fragment = p->part;
+	packet->flags = begins_nothing(p) ? PACKET_BEGINS_NOTHING : 0;
 }
 
 /* Drops what never came to policy. */

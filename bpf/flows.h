@@ -9,6 +9,8 @@
 #pragma once
 #include "forward.h"
 
+#define FLOW_TRANSLATES (FLOW_TRANSLATE_SRC | FLOW_TRANSLATE_DST)
+
 ALWAYS_INLINE int is_closed(const struct flow *flow)
 {
 	return flow->tcp_seen & (TCP_FIN | TCP_RST);
@@ -22,14 +24,17 @@ ALWAYS_INLINE struct flow *other_direction(const struct flow *flow)
 	return bpf_map_lookup_elem(&flows, &key);
 }
 
-/* A connection that ended makes room for the next with the same ports (RFC 6191): policy looks at that one anew. */
+/*
+ * A connection that ended makes room for the next with the same ports (RFC 6191): policy looks at that one anew. So it does where
+ * nobody saw the end, and a first segment comes again or the other way; but where it is translated it keeps its backend.
+ */
 ALWAYS_INLINE int begins_anew(const struct parsed *p, const struct flow *flow)
 {
 	struct flow *other;
 
 	if (p->tuple.protocol != IPPROTO_TCP || (p->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN)
 		return 0;
-	if (is_closed(flow))
+	if (is_closed(flow) || ((flow->flags & (FLOW_ANSWERED | FLOW_REPLY)) && !(flow->flags & FLOW_TRANSLATES)))
 		return 1;
 	other = other_direction(flow);
 	return other && is_closed(other);
@@ -83,8 +88,6 @@ ALWAYS_INLINE void touch(struct flow *flow, const struct parsed *p)
 	if ((flow->flags & (FLOW_REPLY | FLOW_ANSWERED)) == FLOW_REPLY)
 		answer(flow);
 }
-
-#define FLOW_TRANSLATES (FLOW_TRANSLATE_SRC | FLOW_TRANSLATE_DST)
 
 /* Headers may lie beyond what programs can read in place: then they are brought there. */
 ALWAYS_INLINE enum hop count_hop_anywhere(struct __sk_buff *skb, const struct parsed *p)

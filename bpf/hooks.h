@@ -66,16 +66,6 @@ int track(struct __sk_buff *skb)
 	return track_packet(skb, &p, packet->hook, packet);
 }
 
-/* RFC 9293 section 3.10.7.1: what cannot begin a connection; connection tracking's `invalid`. */
-ALWAYS_INLINE int begins_nothing(const struct parsed *p)
-{
-	if (p->begins_none)
-		return !is_icmp_error(p->tuple.protocol, p->icmp_type) && !is_neighbour_discovery(p);
-	if (p->tuple.protocol != IPPROTO_TCP)
-		return 0;
-	return (p->tcp_flags & TCP_RST) || (p->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
-}
-
 /* Link-local or no address yet: RFC 4861, RFC 4862. */
 ALWAYS_INLINE int is_nodes_neighbour(const struct parsed *p)
 {

@@ -149,6 +149,16 @@ ALWAYS_INLINE int is_neighbour_discovery(const struct parsed *p)
 	return (p->icmp_type >= 130 && p->icmp_type <= 136) || p->icmp_type == 143;
 }
 
+/* RFC 9293 section 3.10.7.1: what cannot begin a connection; connection tracking's `invalid`. */
+ALWAYS_INLINE int begins_nothing(const struct parsed *p)
+{
+	if (p->begins_none)
+		return !is_icmp_error(p->tuple.protocol, p->icmp_type) && !is_neighbour_discovery(p);
+	if (p->tuple.protocol != IPPROTO_TCP)
+		return 0;
+	return (p->tcp_flags & TCP_RST) || (p->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
+}
+
 /* The packet ends where its header says: what follows in the frame is padding, whatever it looks like. */
 ALWAYS_INLINE int holds(const struct parsed *p, __u32 bytes)
 {

@@ -148,6 +148,9 @@ int route(struct __sk_buff *skb)
 	}
 	if (why)
 		DROP(skb, packet, why);
+	if (packet->stage_count && (settings->flags & SETTING_DROP_INVALID) &&
+	    (packet->flags & (PACKET_BEGINS_NOTHING | PACKET_UNTRACKED)) == PACKET_BEGINS_NOTHING)
+		DROP(skb, packet, REASON_INVALID);
 	if (packet->flags & PACKET_UNREACHED) {
 		add_stage(packet, PROGRAM_REJECT, 0);
 		goto run;

@@ -97,6 +97,7 @@ enum packet_flags {
 	PACKET_NO_FLOW = 1 << 3,           /* judged each time anew for another reason */
 	PACKET_TUNNELLED = 1 << 4,         /* another node sent it on */
 	PACKET_UNREACHED = 1 << 5,         /* service without backend */
+	PACKET_BEGINS_NOTHING = 1 << 6,    /* connection tracking's `invalid`, as no flow is known */
 };
 
 /* Where a program stands. */
