@@ -71,7 +71,7 @@ const frontend: ServiceFrontend = {
   outside: [{ address: addresses.b[0], port: 80, local: true }],
   withoutInside: 'reject',
   withoutOutside: 'drop',
-  sources: [parseCidr('192.0.2.0/24')],
+  sources: [parseCidr('192.0.2.0/24'), parseCidr('10.65.0.0/16')],
   affinitySeconds: 0,
   maglev: false,
 };
@@ -250,8 +250,8 @@ rootTest('services, routes, sets and links are shown as the maps have them', asy
   assert.deepEqual(
     frontends.map(({ scope, sources, without, backends }) => [scope, sources, without, backends.length]),
     [
-      ['inside', null, 'reject', 1],
-      ['outside', ['192.0.2.0/24'], 'drop', 1],
+      ['inside', ['10.65.0.0/16', '192.0.2.0/24'], 'reject', 1],
+      ['outside', ['10.65.0.0/16', '192.0.2.0/24'], 'drop', 1],
       ['tunnel', null, 'drop', 1],
     ],
   );
