@@ -106,6 +106,22 @@ test('of two with one address the one that is left has it; with the last it goes
   assert.equal(row(map, '10.65.0.1/32'), null);
 });
 
+test('an address that its endpoint gives up goes to the other that has it', () => {
+  const { map, routes } = told(endpoint('a', '10.65.0.1'), endpoint('b', '10.65.0.1'));
+  routes.setLinks(
+    new Map([
+      ['calia', 7],
+      ['calib', 8],
+    ]),
+    [],
+  );
+  routes.apply();
+  routes.onMessage(endpoint('b', '10.65.0.2'));
+  routes.apply();
+  assert.equal(row(map, '10.65.0.1/32')?.ifIndex, 7);
+  assert.equal(row(map, '10.65.0.2/32')?.ifIndex, 8);
+});
+
 test('pools and nodes that go leave nothing behind', () => {
   const { map, routes } = told();
   routes.setTranslation(config);

@@ -8,6 +8,7 @@ import type { TranslationConfig } from '../../contract/services.ts';
 import { familyOf } from '../../lib/address.ts';
 import type { Address, Cidr, KeyPath } from '../../lib/brand.ts';
 import { cidrContains, hostCidr } from '../../lib/cidr.ts';
+import { addTo, removeFrom } from '../../lib/sets-by-key.ts';
 import type { TableReport } from '../../reconcile/reconciler.ts';
 import { routeAt, routeBytes, routeFlags, routeKeyAt, routeKeyBytes } from './layout.ts';
 import { keyText, type MapRows, reconciled, type TableMap } from './map-table.ts';
@@ -19,15 +20,11 @@ interface Net {
   readonly flags: number;
 }
 
-interface LocalRoute {
-  readonly id: KeyPath;
-  readonly ifName: string;
-}
-
 export class Routes {
   readonly #rows: MapRows;
   readonly #endpoints = new Map<KeyPath, ResolvedEndpoint>();
-  readonly #local = new Map<Cidr, LocalRoute>();
+  /** Who say that an address is theirs, in the order in which they said so: the last one has it. */
+  readonly #local = new Map<Cidr, Set<KeyPath>>();
   readonly #remote = new Map<Cidr, Route>();
   readonly #dirty = new Set<Cidr>();
   #nets: readonly Net[] = [];
@@ -76,10 +73,9 @@ export class Routes {
   setLinks(links: ReadonlyMap<string, number>, own: Iterable<Address>): void {
     const next = new Set([...own].map(hostCidr));
     if (links === this.#links && sameSet(next, this.#own)) return;
-    const before = [...this.#own];
+    for (const cidr of [...this.#own, ...next, ...this.#local.keys()]) this.#dirty.add(cidr);
     this.#links = links;
     this.#own = next;
-    this.#markAll(before);
   }
 
   queueResync(): void {
@@ -110,7 +106,8 @@ export class Routes {
   }
 
   #ownerOf(key: string): KeyPath | null {
-    for (const [cidr, { id }] of this.#local) if (keyText(routeKey(cidr)) === key) return id;
+    for (const cidr of this.#local.keys())
+      if (keyText(routeKey(cidr)) === key) return this.#ownerAt(cidr) ?? null;
     return null;
   }
 
@@ -123,29 +120,22 @@ export class Routes {
   #setEndpoint(id: KeyPath, endpoint: ResolvedEndpoint | null): void {
     for (const address of this.#endpoints.get(id)?.addresses ?? []) {
       const cidr = hostCidr(address);
-      if (this.#local.get(cidr)?.id === id) this.#local.delete(cidr);
+      removeFrom(this.#local, cidr, id);
       this.#dirty.add(cidr);
     }
     if (!endpoint) {
       this.#endpoints.delete(id);
-      this.#claimAgain();
       return;
     }
     this.#endpoints.set(id, endpoint);
     for (const address of endpoint.addresses) {
-      this.#local.set(hostCidr(address), { id, ifName: endpoint.ifName });
+      addTo(this.#local, hostCidr(address), id);
       this.#dirty.add(hostCidr(address));
     }
   }
 
-  /** Of two endpoints with one address the other has it now. */
-  #claimAgain(): void {
-    for (const cidr of this.#dirty) {
-      if (this.#local.has(cidr)) continue;
-      for (const [id, { addresses, ifName }] of this.#endpoints) {
-        if (addresses.some((address) => hostCidr(address) === cidr)) this.#local.set(cidr, { id, ifName });
-      }
-    }
+  #ownerAt(cidr: Cidr): KeyPath | undefined {
+    return [...(this.#local.get(cidr) ?? [])].at(-1);
   }
 
   #make(cidr: Cidr): void {
@@ -162,13 +152,14 @@ export class Routes {
     if (this.#own.has(cidr)) {
       return row.u32(routeAt.flags, inherited | routeFlags.node | routeFlags.local).bytes;
     }
-    const local = this.#local.get(cidr);
-    const ifIndex = local && this.#links.get(local.ifName);
-    if (local && ifIndex !== undefined) {
+    const owner = this.#ownerAt(cidr);
+    const ifName = owner && this.#endpoints.get(owner)?.ifName;
+    const ifIndex = ifName === undefined ? undefined : this.#links.get(ifName);
+    if (owner !== undefined && ifIndex !== undefined) {
       return row
         .u32(routeAt.flags, inherited | routeFlags.workload | routeFlags.local)
         .u32(routeAt.ifIndex, ifIndex)
-        .u64(routeAt.endpoint, endpointId(local.id)).bytes;
+        .u64(routeAt.endpoint, endpointId(owner)).bytes;
     }
     const remote = this.#remote.get(cidr);
     if (remote)
