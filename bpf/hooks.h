@@ -231,6 +231,12 @@ ALWAYS_INLINE int is_from_node(const struct parsed *p)
 	       (to->flags & ROUTE_LOCAL);
 }
 
+/* VLAN 0 is a priority and no VLAN, IEEE 802.1Q section 9.6: no VLAN's link judges it, the stack takes it as untagged. */
+ALWAYS_INLINE int is_priority_tagged(struct __sk_buff *skb)
+{
+	return skb->vlan_present && !(skb->vlan_tci & 0x0fff);
+}
+
 SEC("tc")
 int from_network(struct __sk_buff *skb)
 {
@@ -242,6 +248,8 @@ int from_network(struct __sk_buff *skb)
 
 	if (!settings)
 		return TCX_DROP;
+	if (is_priority_tagged(skb) && (bpf_skb_vlan_pop(skb) || is_priority_tagged(skb)))
+		return refuse(skb, NULL, HOOK_FROM_NETWORK, REASON_NOT_IP);
 	if (skb->vlan_present || (skb->mark & MARK_ACCEPTED))
 		return TCX_NEXT; /* the VLAN's own link judges it; what we said ourselves is judged */
 	result = parse(skb, &p);
