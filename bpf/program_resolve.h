@@ -46,6 +46,9 @@ int resolve(struct __sk_buff *skb)
 		forget(&p.tuple, flow);
 		return refuse(skb, &p, hook, REASON_STALE);
 	}
+	/* into its namespace it would go past the programs that close its link */
+	if (found.workload && !(found.workload == 1 && link_of(found.way.out_ifindex)))
+		return refuse(skb, &p, hook, REASON_NO_POLICY);
 	flow->way = found.way;
 	flow->endpoint = found.endpoint;
 	flow->generation = settings->generation;
