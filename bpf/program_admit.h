@@ -65,6 +65,8 @@ ALWAYS_INLINE void fill_answers(struct flow *flow, struct __sk_buff *skb, const 
 {
 	flow->seen = flow->created = bpf_ktime_get_coarse_ns();
 	turn_round(&flow->to, &packet->arrived);
+	if (packet->hook == HOOK_FROM_WORKLOAD) /* whose egress policy comes first: an answer that comes late must not go to its address's heir */
+		flow->endpoint = packet->endpoints[0];
 	flow->service = packet->service;
 	flow->rule = deciding_rule(packet);
 	flow->flags = FLOW_REPLY | (packet->flow_flags & (FLOW_DSR | FLOW_BY_STACK));
