@@ -79,12 +79,18 @@ ALWAYS_INLINE int stages_from_network(struct packet *packet, const struct link *
 }
 
 /* What the host sends, and what it forwards unjudged because it came in by a link that is none of ours. */
-ALWAYS_INLINE void stages_to_network(struct packet *packet, struct __sk_buff *skb, const struct link *out)
+ALWAYS_INLINE int stages_to_network(struct packet *packet, struct __sk_buff *skb, const struct link *at, const struct link *out,
+				    const struct found *found)
 {
-	if (skb->ingress_ifindex)
-		add_host_stage(packet, out, STAGE_FORWARD_OUT);
-	else if (!is_packet_discovery(packet))
-		add_host_stage(packet, out, STAGE_EGRESS);
+	if (!skb->ingress_ifindex) {
+		if (!is_packet_discovery(packet))
+			add_host_stage(packet, at, STAGE_EGRESS);
+		return 0;
+	}
+	add_host_stage(packet, at, STAGE_FORWARD_OUT);
+	if (!found->workload || !(packet->flow_flags & FLOW_TRANSLATE_DST))
+		return 0;
+	return out && !add_workload_stage(packet, out, STAGE_INGRESS) ? 0 : REASON_NO_POLICY; /* a service led it to a pod here */
 }
 
 /* A source that nobody beyond has: RFC 1812 section 5.3.7. What goes on past the stack does not meet its checks (fib_validate_source). */
@@ -137,7 +143,7 @@ int route(struct __sk_buff *skb)
 		break;
 	case HOOK_TO_NETWORK:
 		if (!found.to_host || !(packet->flow_flags & FLOW_TRANSLATE_DST)) /* through a service to itself: it never leaves */
-			stages_to_network(packet, skb, in);
+			why = stages_to_network(packet, skb, in, out, &found);
 		break;
 	case HOOK_TO_WORKLOAD:
 		if (skb->ingress_ifindex) { /* the host's own rules made it this workload's: hostPort, a port published by another tool */
