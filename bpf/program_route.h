@@ -98,7 +98,7 @@ ALWAYS_INLINE int is_martian(const struct packet *packet)
 {
 	struct route *from = route_to(&packet->arrived.src);
 
-	if (from && (from->flags & (ROUTE_NODE | ROUTE_LOCAL)) == (ROUTE_NODE | ROUTE_LOCAL))
+	if (from && (from->flags & ROUTE_LOCAL)) /* this host's own, or of a workload here, which policy would take it for */
 		return 1;
 	return is_multicast(&packet->arrived.src, packet->family) || is_loopback(&packet->arrived.src, packet->family);
 }
