@@ -117,7 +117,7 @@ ALWAYS_INLINE int is_hosts(struct __sk_buff *skb, const struct packet *packet)
 
 ALWAYS_INLINE void take_another_port(struct packet *packet, struct flow *answers, const struct settings *settings)
 {
-	packet->now.src_port = settings->nat_port_first + bpf_get_prandom_u32() % (settings->nat_port_count | 1);
+	packet->now.src_port = settings->nat_port_first + bpf_get_prandom_u32() % (settings->nat_port_count ?: 1);
 	packet->flow_flags |= FLOW_TRANSLATE_SRC;
 	answers->flags |= FLOW_TRANSLATE_DST;
 }
