@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { EbpfDriver } from '../../src/drivers/ebpf/driver.ts';
 import { NftablesDriver } from '../../src/drivers/nftables/driver.ts';
@@ -408,3 +408,27 @@ function leavesNoChains(host: HostRig): void {
     /failsafe|x-untracked|x-pre-dnat|d-host|host-accepted/,
   );
 }
+
+hostTest(
+  'the program in XDP goes with the host endpoint, also where the agent begins anew or trusts nothing',
+  async (host) => {
+    const { bpf } = host.rig.driverOptions;
+    const early = () => readdirSync(bpf).filter((pin) => pin.startsWith('xdp_'));
+    const untracked = policy('untracked', {
+      applyOnForward: true,
+      doNotTrack: true,
+      ingress: [udp('Deny', 7777)],
+    });
+    await host.become(eth0, untracked);
+    assert.deepEqual(early(), ['xdp_eth0']);
+    host.driver.queueResync('test');
+    await host.become();
+    assert.deepEqual(early(), []);
+    await host.become(eth0, untracked);
+    await host.driver[Symbol.asyncDispose]();
+    host.driver = host.rig.node.run(() => dataplanes.ebpf(host.rig.driverOptions));
+    await host.apply();
+    assert.deepEqual(early(), []);
+  },
+  ['ebpf'],
+);

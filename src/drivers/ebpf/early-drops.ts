@@ -3,7 +3,7 @@
  * Untracked policy in XDP: the same policies as the classifiers', loaded once more for the earlier hook, where they only drop
  * (bpf/untracked.c). What could not be loaded here costs speed, not safety: the classifier decides in any case.
  */
-import { rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ApplyFailure, DataplaneMessage, ResolvedHostEndpoint } from '../../contract/dataplane.ts';
 import { createXdpLink, linkInfo, openPin, pinLink, updateLink } from '../../kernel/bpf/link.ts';
@@ -40,6 +40,8 @@ export class EarlyDrops {
   readonly #directory: string;
   /** Links with our program, by name. */
   readonly #attached = new Map<string, number>();
+  /** Pins were not looked at: there may be some of before. */
+  #isStale = true;
 
   /** @param directory - on a bpffs, for the pins. */
   constructor(maps: EarlyDropMaps, ipSets: IpSetMaps, program: Fd, directory: string) {
@@ -64,6 +66,7 @@ export class EarlyDrops {
     this.#policies.queueResync();
     this.#byLink.queueResync();
     this.#attached.clear();
+    this.#isStale = true;
   }
 
   apply(claimed: Iterable<ClaimedLink>): { changed: number; failed: ApplyFailure[] } {
@@ -116,7 +119,9 @@ export class EarlyDrops {
   }
 
   #detachOthers(wanted: ReadonlySet<string>): number {
-    const gone = [...this.#attached.keys()].filter((name) => !wanted.has(name));
+    const pinned = this.#isStale ? this.#pinned() : this.#attached.keys();
+    const gone = [...pinned].filter((name) => !wanted.has(name));
+    this.#isStale = false;
     for (const name of gone) {
       rmSync(this.#pin(name), { force: true });
       this.#attached.delete(name);
@@ -124,7 +129,15 @@ export class EarlyDrops {
     return gone.length;
   }
 
+  /** Names of links. */
+  #pinned(): readonly string[] {
+    const pins = readdirSync(this.#directory).filter((pin) => pin.startsWith(pinPrefix));
+    return pins.map((pin) => decodeURIComponent(pin.slice(pinPrefix.length)));
+  }
+
   #pin(name: string): string {
-    return join(this.#directory, `xdp_${encodeURIComponent(name).replaceAll('.', '%2E')}`);
+    return join(this.#directory, pinPrefix + encodeURIComponent(name).replaceAll('.', '%2E'));
   }
 }
+
+const pinPrefix = 'xdp_';
