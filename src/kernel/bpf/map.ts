@@ -11,7 +11,7 @@
  * Next:       map-spec.ts for types and flags, pin.ts for how it outlives us.
  */
 import { KernelError } from '../../lib/errors.ts';
-import { EEXIST, ENOENT, ENOSPC, ENOTSUPP } from '../sys/constants.ts';
+import { EAGAIN, EEXIST, ENOENT, ENOSPC, ENOTSUPP } from '../sys/constants.ts';
 import type { Fd } from '../sys/fd.ts';
 import { kernelError } from '../sys/linux.ts';
 import { sys } from '../sys/open.ts';
@@ -24,6 +24,7 @@ import { openPinOf, pin } from './pin.ts';
 /** Enough that the call costs nothing beside its entries, and that no batch holds the loop for milliseconds. */
 const batchBytes = 1 << 18;
 const batchEntries = 4096;
+const maximumTries = 5;
 const mapInfoBytes = 88; // struct bpf_map_info up to map_extra
 const elementBytes = 32; // union bpf_attr of the BPF_MAP_*_ELEM commands
 const writeFlags = { any: 0, noexist: 1, exist: 2 } as const; // BPF_ANY, BPF_NOEXIST, BPF_EXIST
@@ -334,7 +335,10 @@ export class BpfMap implements Disposable {
     this.#attributes.setUint32(0, this.fd.number, true); // throws when it was closed
     this.#attributes.setBigUint64(16, value ? sys.addressOf(value) : 0n, true);
     this.#attributes.setBigUint64(24, BigInt(flags), true);
-    const result = sys.bpf(command, this.#attributeBytes);
+    let result = sys.bpf(command, this.#attributeBytes);
+    // node:ffi reads errno by a call of its own, and the collector may have waited in between: no such command says EAGAIN
+    for (let tries = 1; result === -EAGAIN && tries < maximumTries; tries++)
+      result = sys.bpf(command, this.#attributeBytes);
     if (result >= 0) return true;
     if (result === -ENOENT) return false;
     throw kernelError(`${verb} map ${this.info.name}`, -result);
