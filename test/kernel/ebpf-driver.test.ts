@@ -284,6 +284,22 @@ rootTest('eBPF driver: an endpoint that is down is closed, and open when it is u
   assert.equal(await scene.verdicts(), usual);
 });
 
+rootTest(
+  'eBPF driver: of two endpoints that claim one link neither is open, and both are named',
+  async () => {
+    await using scene = new EbpfScene();
+    scene.endpoint('c', { ifName: scene.rig.workload('b').ifName });
+    const report = await scene.start();
+    assert.deepEqual([...report.openEndpoints], [idOf('a')]);
+    assert.deepEqual(report.failed.map(({ key }) => key).sort(), [idOf('b'), idOf('c')]);
+    assert.match(report.failed[0]?.message ?? '', /got link calib, .* want a link for each endpoint/);
+    assert.equal(await scene.verdicts(), '');
+    scene.endpoint('c');
+    assert.deepEqual((await scene.apply()).failed, []);
+    assert.equal(await scene.verdicts(), usual);
+  },
+);
+
 for (const [name, size, words] of [
   ['links', 2, /map links has room for 2 rows, want 3/],
   ['routes', 5, /map routes has room for 5 rows, want 8/],

@@ -66,10 +66,10 @@ export class NodeLinks {
     return [...this.#interfaces.addresses()].filter(([name]) => !name.startsWith(this.#interfacePrefix));
   }
 
-  /** Endpoints of which a policy could not be loaded. */
+  /** Endpoints of which a policy could not be loaded, or that share a link: nobody could tell whose policy its packets must meet. */
   refusals(): Map<KeyPath, string> {
     const { workloads, hosts } = this.#wishes;
-    return new Map([...workloads.refusals(), ...hosts.refusals()]);
+    return new Map([...workloads.refusals(), ...hosts.refusals(), ...this.#sharers()]);
   }
 
   /** Which programs belong at which link. */
@@ -151,6 +151,21 @@ export class NodeLinks {
       const endpoint = claims.byInterface.get(parseIfName(link.name)) ?? claims.others;
       if (endpoint !== null) yield { name: link.name, ifIndex: link.index, endpoint };
     }
+  }
+
+  *#sharers(): Generator<readonly [KeyPath, string]> {
+    const first = new Map<IfName, KeyPath>();
+    for (const [id, { ifName }] of this.#endpoints) {
+      const other = first.get(ifName);
+      if (other === undefined) first.set(ifName, id);
+      else yield* this.#bothRefused(ifName, other, id);
+    }
+  }
+
+  *#bothRefused(ifName: IfName, one: KeyPath, other: KeyPath): Generator<readonly [KeyPath, string]> {
+    const why = (id: KeyPath) => `got link ${ifName}, which is ${id}'s too, want a link for each endpoint`;
+    yield [one, why(other)];
+    yield [other, why(one)];
   }
 
   #isWorkloads({ name }: Link): boolean {
