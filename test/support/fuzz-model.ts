@@ -145,7 +145,8 @@ export class FuzzModel {
 
   /** RFC 1812 section 5.3.7: nobody beyond has these. */
   #isMartian(src: Address): boolean {
-    return this.#places.own.includes(src) || /^(127|22[4-9]|23\d)\.|^255(\.255){3}$|^ff|^::1$/.test(src);
+    const isHere = this.#places.own.includes(src) || this.#places.workloads.includes(src);
+    return isHere || /^(127|22[4-9]|23\d)\.|^255(\.255){3}$|^ff|^::1$/.test(src);
   }
 
   #isBeyond(address: Address): boolean {
