@@ -9,20 +9,15 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { buildGraph, type CalcGraph } from '../../src/calc/graph.ts';
 import type { DataplaneDriver } from '../../src/contract/dataplane.ts';
 import { openFds } from '../../src/kernel/sys/fd.ts';
 import { familyOf } from '../../src/lib/address.ts';
 import type { Address, KeyPath } from '../../src/lib/brand.ts';
-import { protocolName } from '../../src/lib/protocol.ts';
-import { builtinUpdates } from '../../src/model/builtin.ts';
-import { keyOf, keyPath } from '../../src/model/kinds.ts';
 import { workloadInterfaceName } from '../../src/model/kubernetes/pod.ts';
-import type { HostSettings, OracleHost } from '../../src/model/oracle/host.ts';
+import type { OracleHost } from '../../src/model/oracle/host.ts';
 import { oracleOf } from '../../src/model/oracle/oracle.ts';
 import type { OraclePacket } from '../../src/model/oracle/policy.ts';
-import type { Resource, ResourceKey, Update } from '../../src/model/types.ts';
-import { updatesOf } from '../../src/model/updates.ts';
+import type { Resource } from '../../src/model/types.ts';
 import { DataplaneState } from '../../src/observe/dataplane-state.ts';
 import { explain, type Party } from '../../src/observe/explain.ts';
 import { type Cluster, type ClusterPlan, fullPlan, generateCluster, usualPlan } from '../support/generate.ts';
@@ -31,6 +26,7 @@ import { generatePacket, packetText } from '../support/generate-packets.ts';
 import { type DriverOptions, ProbeRig } from '../support/probe-rig.ts';
 import { otherProtocols, type TcpEvidence } from '../support/prober.ts';
 import { Random, seedOfRun } from '../support/random.ts';
+import { settingsResource, ToldNode } from '../support/told-node.ts';
 
 const blockCount = 10;
 const packetsPerCase = 60;
@@ -118,12 +114,11 @@ class Bench implements AsyncDisposable {
   readonly #plan: ClusterPlan;
   readonly #rig: ProbeRig;
   readonly #driver: DataplaneDriver;
-  readonly #graph: CalcGraph = buildGraph({ node });
+  readonly #told: ToldNode;
   /** What the driver was told, for the evaluator's word on a failure. */
   readonly #state = new DataplaneState();
   /** How many packets of a protocol arrived, or did not: `6 true`. */
   readonly fates: Map<string, number> = new Map();
-  #stored: ReadonlyMap<KeyPath, Resource> = new Map();
   #sent = 0;
 
   constructor(seed: number, plan: ClusterPlan, open: (options: DriverOptions) => DataplaneDriver) {
@@ -136,8 +131,10 @@ class Bench implements AsyncDisposable {
     const uplinks = plan.host?.links ?? [{ name: 'up0', addresses: [], beyond: plan.outside }];
     this.#rig = new ProbeRig(workloads, uplinks);
     this.#driver = this.#rig.node.run(() => open(this.#rig.driverOptions));
-    this.#graph.onUpdates(builtinUpdates());
-    this.#graph.onStatus('in-sync');
+    this.#told = new ToldNode(node, (message) => {
+      this.#state.apply(message);
+      this.#driver.onMessage(message);
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -165,11 +162,7 @@ class Bench implements AsyncDisposable {
 
   /** The node enforces these resources afterwards, and agrees that it does. */
   async become(resources: readonly Resource[], number = 0): Promise<void> {
-    this.#graph.onUpdates(this.#difference(resources));
-    this.#graph.flush((message) => {
-      this.#state.apply(message);
-      this.#driver.onMessage(message);
-    });
+    this.#told.become(resources);
     const where = `case ${number} of MUSLIN_SEED=${this.#seed}`;
     const report = await this.#rig.apply(this.#driver);
     assert.deepEqual(report.failed, [], where);
@@ -197,20 +190,6 @@ class Bench implements AsyncDisposable {
   freshPort(first: number): number {
     assert.ok(this.#sent < 20_000 * 15, 'out of source ports');
     return first + (this.#sent++ % 20_000);
-  }
-
-  /** Vanished resources first, as null; then what is new or other than it was. */
-  #difference(resources: readonly Resource[]): Update[] {
-    const next = new Map(resources.map((resource) => [keyPath(keyOf(resource)), resource]));
-    const gone = [...this.#stored].filter(([path]) => !next.has(path));
-    const changed = [...next].filter(
-      ([path, resource]) => JSON.stringify(this.#stored.get(path)) !== JSON.stringify(resource),
-    );
-    this.#stored = next;
-    return [
-      ...gone.flatMap(([, resource]) => valid(keyOf(resource), null)),
-      ...changed.flatMap(([, resource]) => valid(keyOf(resource), resource)),
-    ];
   }
 
   #packets(random: Random, cluster: Cluster): OraclePacket[] {
@@ -268,33 +247,6 @@ class Bench implements AsyncDisposable {
 function tcpEvidence({ resources }: Cluster): TcpEvidence {
   const isUntracked = ({ spec }: Resource) => (spec as { doNotTrack?: boolean } | undefined)?.doNotTrack;
   return resources.some(isUntracked) ? 'first-segment' : 'handshake';
-}
-
-/** The host's settings as a user would store them. */
-function settingsResource(settings: HostSettings): Resource {
-  const ports = (list: HostSettings['failsafeInbound']) =>
-    list.map(({ protocol, ...rest }) => ({ ...rest, protocol: protocolName(protocol) }));
-  return {
-    apiVersion: 'projectcalico.org/v3',
-    kind: 'FelixConfiguration',
-    metadata: { name: 'default' },
-    spec: {
-      defaultEndpointToHostAction: { drop: 'Drop', return: 'Return', accept: 'Accept' }[
-        settings.endpointToHost
-      ],
-      failsafeInboundHostPorts: ports(settings.failsafeInbound),
-      failsafeOutboundHostPorts: ports(settings.failsafeOutbound),
-      allowVXLANPacketsFromWorkloads: settings.vxlanFromWorkloads,
-      allowIPIPPacketsFromWorkloads: settings.ipipFromWorkloads,
-      vxlanPort: settings.vxlanPort,
-    },
-  };
-}
-
-function valid(key: ResourceKey, resource: Resource | null): readonly Update[] {
-  const { updates, faults } = updatesOf(key, resource);
-  assert.deepEqual(faults, [], JSON.stringify(resource));
-  return updates;
 }
 
 /**

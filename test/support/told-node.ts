@@ -25,17 +25,22 @@ export class ToldNode {
 
   /** These are all that is stored from now on. */
   become(resources: readonly Resource[]): void {
+    this.#graph.onUpdates(this.#difference(resources));
+    this.#graph.flush(this.#listener);
+  }
+
+  /** Vanished resources first, as null; then what is new or other than it was. */
+  #difference(resources: readonly Resource[]): Update[] {
     const next = new Map(resources.map((resource) => [keyPath(keyOf(resource)), resource]));
     const gone = [...this.#stored].filter(([path]) => !next.has(path));
     const changed = [...next].filter(
       ([path, resource]) => JSON.stringify(this.#stored.get(path)) !== JSON.stringify(resource),
     );
     this.#stored = next;
-    this.#graph.onUpdates([
+    return [
       ...gone.flatMap(([, resource]) => valid(keyOf(resource), null)),
       ...changed.flatMap(([, resource]) => valid(keyOf(resource), resource)),
-    ]);
-    this.#graph.flush(this.#listener);
+    ];
   }
 }
 
