@@ -4,6 +4,12 @@
 #include "judged.h"
 #include "tunnel.h"
 
+/* Of an IP packet. */
+ALWAYS_INLINE __u32 unread_because(int result)
+{
+	return result == PARSE_NO_FIRST_PART ? REASON_FRAGMENT : REASON_MALFORMED;
+}
+
 /* Behind untracked policy. */
 ALWAYS_INLINE int track_packet(struct __sk_buff *skb, struct parsed *p, __u8 hook, struct packet *packet)
 {
@@ -158,7 +164,7 @@ int from_workload_new(struct __sk_buff *skb)
 	result = parse(skb, &p);
 	if (result != PARSED)
 		return refuse(skb, &p, HOOK_FROM_WORKLOAD,
-			      result == PARSE_NOT_IP ? REASON_NOT_IP : result == PARSE_NO_FIRST_PART ? REASON_FRAGMENT : REASON_MALFORMED);
+			      result == PARSE_NOT_IP ? REASON_NOT_IP : unread_because(result));
 	if (is_group_source(skb))
 		return refuse(skb, &p, HOOK_FROM_WORKLOAD, REASON_SPOOFED);
 	if (p.family == 6 && p.tuple.protocol == IPPROTO_ICMPV6 && (p.icmp_type == 134 || p.icmp_type == 137))
@@ -198,7 +204,7 @@ int to_workload(struct __sk_buff *skb)
 		return TCX_NEXT;
 	result = parse(skb, &p);
 	if (result != PARSED)
-		return refuse(skb, &p, HOOK_TO_WORKLOAD, result == PARSE_NO_FIRST_PART ? REASON_FRAGMENT : REASON_MALFORMED);
+		return refuse(skb, &p, HOOK_TO_WORKLOAD, unread_because(result));
 	if (is_neighbour_discovery(&p) && !skb->ingress_ifindex) /* what comes from elsewhere is not the node's own talk with it */
 		return TCX_NEXT;
 	return track_packet(skb, &p, HOOK_TO_WORKLOAD, NULL);
@@ -237,13 +243,25 @@ ALWAYS_INLINE int is_priority_tagged(struct __sk_buff *skb)
 	return skb->vlan_present && !(skb->vlan_tci & 0x0fff);
 }
 
+/* At a link of the network, either way: untracked policy where the packet may meet it, then the flows. */
+ALWAYS_INLINE int at_network(struct __sk_buff *skb, struct parsed *p, __u8 hook, enum stage stage, int may_be_untracked)
+{
+	struct link *link = link_of(skb->ifindex);
+	__u32 untracked;
+
+	if (!link)
+		return refuse(skb, p, hook, REASON_UNKNOWN_LINK);
+	untracked = policy_of(link, p->family, stage);
+	if (untracked && may_be_untracked && !is_neighbour_discovery(p))
+		return ask_untracked(skb, p, hook, untracked, link->endpoint);
+	return track_packet(skb, p, hook, NULL);
+}
+
 SEC("tc")
 int from_network(struct __sk_buff *skb)
 {
 	struct settings *settings = these_settings();
-	struct link *link;
 	struct parsed p;
-	__u32 untracked;
 	int result;
 
 	if (!settings)
@@ -256,18 +274,12 @@ int from_network(struct __sk_buff *skb)
 	if (result == PARSE_NOT_IP)
 		return TCX_NEXT;
 	if (result != PARSED)
-		return refuse(skb, &p, HOOK_FROM_NETWORK, result == PARSE_NO_FIRST_PART ? REASON_FRAGMENT : REASON_MALFORMED);
+		return refuse(skb, &p, HOOK_FROM_NETWORK, unread_because(result));
 	if (is_ours(skb, &p, settings->tunnel_port)) {
 		bpf_tail_call(skb, &programs, PROGRAM_FROM_TUNNEL);
 		return TCX_DROP;
 	}
-	link = link_of(skb->ifindex);
-	if (!link)
-		return refuse(skb, &p, HOOK_FROM_NETWORK, REASON_UNKNOWN_LINK);
-	untracked = policy_of(link, p.family, STAGE_UNTRACKED_IN);
-	if (untracked && !is_neighbour_discovery(&p))
-		return ask_untracked(skb, &p, HOOK_FROM_NETWORK, untracked, link->endpoint);
-	return track_packet(skb, &p, HOOK_FROM_NETWORK, NULL);
+	return at_network(skb, &p, HOOK_FROM_NETWORK, STAGE_UNTRACKED_IN, 1);
 }
 
 SEC("tc")
@@ -296,9 +308,7 @@ SEC("tc")
 int to_network(struct __sk_buff *skb)
 {
 	struct settings *settings = these_settings();
-	struct link *link;
 	struct parsed p;
-	__u32 untracked;
 	int result;
 
 	if (!settings)
@@ -309,12 +319,6 @@ int to_network(struct __sk_buff *skb)
 	if (result == PARSE_NOT_IP)
 		return TCX_NEXT;
 	if (result != PARSED)
-		return refuse(skb, &p, HOOK_TO_NETWORK, result == PARSE_NO_FIRST_PART ? REASON_FRAGMENT : REASON_MALFORMED);
-	link = link_of(skb->ifindex);
-	if (!link)
-		return refuse(skb, &p, HOOK_TO_NETWORK, REASON_UNKNOWN_LINK);
-	untracked = policy_of(link, p.family, STAGE_UNTRACKED_OUT);
-	if (untracked && !skb->ingress_ifindex && !is_neighbour_discovery(&p))
-		return ask_untracked(skb, &p, HOOK_TO_NETWORK, untracked, link->endpoint);
-	return track_packet(skb, &p, HOOK_TO_NETWORK, NULL);
+		return refuse(skb, &p, HOOK_TO_NETWORK, unread_because(result));
+	return at_network(skb, &p, HOOK_TO_NETWORK, STAGE_UNTRACKED_OUT, !skb->ingress_ifindex);
 }
