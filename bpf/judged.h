@@ -60,7 +60,10 @@ ALWAYS_INLINE struct link *link_of(__u32 ifindex)
 		return TCX_DROP;                           \
 	} while (0)
 
-/* What the host sends would be answered to a workload that went out by the host's address with the same port. */
+/*
+ * What the host sends would be answered to a workload that went out by the host's address with the same port, or in the name of a
+ * service that was asked from that port.
+ */
 ALWAYS_INLINE int is_answered_to_another(const struct packet *packet)
 {
 	struct flow *answers;
@@ -70,7 +73,7 @@ ALWAYS_INLINE int is_answered_to_another(const struct packet *packet)
 		return 0;
 	turn_round(&key, &packet->now);
 	answers = bpf_map_lookup_elem(&flows, &key);
-	return answers && (answers->flags & (FLOW_REPLY | FLOW_TRANSLATE_DST)) == (FLOW_REPLY | FLOW_TRANSLATE_DST);
+	return answers && (answers->flags & FLOW_REPLY) && (answers->flags & FLOW_TRANSLATES);
 }
 
 /* Nobody has a say, about the answers neither, and nothing is translated: then it is the stack's. */

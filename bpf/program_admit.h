@@ -122,9 +122,14 @@ ALWAYS_INLINE void take_another_port(struct packet *packet, struct flow *answers
 	answers->flags |= FLOW_TRANSLATE_DST;
 }
 
-/* Of a workload that goes out by this host's address. */
+/*
+ * Of a workload that goes out by this host's address; or of this host's to a service, while it is connected to the backend itself
+ * from that port. A UDP socket need not be connected: there the lookup would find the one that asks.
+ */
 ALWAYS_INLINE int is_in_hosts_way(struct __sk_buff *skb, const struct packet *packet)
 {
+	if (packet->hook == HOOK_TO_NETWORK && packet->now.protocol == IPPROTO_TCP)
+		return (packet->flow_flags & FLOW_TRANSLATES) && is_hosts(skb, packet);
 	return is_from_network(packet->hook) && (packet->flow_flags & FLOW_TRANSLATE_SRC) && is_hosts(skb, packet);
 }
 
@@ -149,8 +154,7 @@ ALWAYS_INLINE int insert_answers(struct __sk_buff *skb, struct flow *flow, struc
 		if (result != -17) /* EEXIST */
 			return REASON_TABLE_FULL;
 		there = bpf_map_lookup_elem(&flows, &key);
-		if (!there || same_tuple(&there->to, &flow->to) ||
-		    !((packet->flow_flags & FLOW_TRANSLATES) || packet->hook == HOOK_TO_NETWORK))
+		if (!there || same_tuple(&there->to, &flow->to))
 			return bpf_map_update_elem(&flows, &key, flow, BPF_ANY) ? REASON_TABLE_FULL : 0;
 	}
 	return REASON_NO_PORT;

@@ -11,7 +11,7 @@ import { calico } from '../support/oracle-cluster.ts';
 import { PacketSocket } from '../support/packet-socket.ts';
 import { probeBytes } from '../support/probe-bytes.ts';
 import { askAll, inSeat } from '../support/service-ask.ts';
-import type { OpenDriver, ServiceFabric } from '../support/service-rig.ts';
+import { echoPort, type OpenDriver, type ServiceFabric } from '../support/service-rig.ts';
 import { balanced, type ServiceCase, serviceSuite, settings } from '../support/service-suite.ts';
 import { Datagrams, Talk } from '../support/service-talk.ts';
 
@@ -84,6 +84,23 @@ function conflicts(it: ServiceCase): void {
           assert.deepEqual(await both(), [one, two], 'and they stay so');
         }
       });
+  for (const client of ['a', 'n1', 'n2']) // from outside no route leads to Pods
+    it(`a service and its backend itself, talked with from one port at once: ${client}`, async (fabric) => {
+      await fabric.become(byPackets('Tunnel'), ...balanced(fabric, 'one', 1, { to: { b: {} } }));
+      for (const family of families)
+        for (const [i, order] of [
+          ['external_one', 'b'],
+          ['b', 'external_one'],
+        ].entries()) {
+          using stack = new DisposableStack();
+          const talks: Talk[] = [];
+          for (const target of order) {
+            const to = at(fabric, target, target === 'b' ? echoPort : 80, family);
+            talks.push(stack.use(await Talk.open(fabric.seat(client), to, 5600 + i)));
+          }
+          for (const talk of talks) assert.equal(await talk.echo(1000), 1000, `IPv${family} ${order}`);
+        }
+    });
 }
 
 function outgoing(it: ServiceCase): void {

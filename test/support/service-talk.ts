@@ -12,7 +12,15 @@ import {
   type SocketAddress,
   socketError,
 } from '../../src/kernel/socket.ts';
-import { POLLOUT } from '../../src/kernel/sys/constants.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  POLLOUT,
+  SO_REUSEADDR,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+  SOL_SOCKET,
+} from '../../src/kernel/sys/constants.ts';
 import type { Fd } from '../../src/kernel/sys/fd.ts';
 import { sys } from '../../src/kernel/sys/open.ts';
 import { type Family, familyOf, parseAddress } from '../../src/lib/address.ts';
@@ -137,9 +145,9 @@ export class Talk implements Disposable {
     socket.on('error', () => {});
   }
 
-  /** @throws {AssertionError} when it cannot be established. */
-  static async open(seat: Seat, to: SocketAddress): Promise<Talk> {
-    const { fd } = inSeat(seat, () => connectTcp(to));
+  /** @param port - may be that of another talk too, with another peer. @throws {AssertionError} when it cannot be established. */
+  static async open(seat: Seat, to: SocketAddress, port?: number): Promise<Talk> {
+    const fd = inSeat(seat, () => (port === undefined ? connectTcp(to).fd : connectFrom(port, to)));
     const deadline = Date.now() + answersWithinMs;
     while (!sys.poll([{ fd, events: POLLOUT }], 0)[0]) {
       assert.ok(Date.now() < deadline, `no connection to ${to.address}:${to.port}`);
@@ -178,6 +186,15 @@ export class Talk implements Disposable {
     this.#heard += bytes.length;
     for (const byte of bytes) this.#digest = (this.#digest + byte) >>> 0;
   }
+}
+
+function connectFrom(port: number, to: SocketAddress): Fd {
+  const isIpv4 = familyOf(to.address) === 4;
+  const fd = sys.socket(isIpv4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  sys.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  sys.bind(fd, encodeAddress({ address: parseAddress(isIpv4 ? '0.0.0.0' : '::'), port }));
+  sys.connect(fd, encodeAddress(to));
+  return fd;
 }
 
 function told(bytes: Uint8Array, from: SocketAddress, to: SocketAddress): string {

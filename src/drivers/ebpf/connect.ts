@@ -7,21 +7,31 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TranslationConfig } from '../../contract/services.ts';
-import { createCgroupLink, linkInfo, openPin, pinLink, updateLink } from '../../kernel/bpf/link.ts';
+import {
+  createCgroupLink,
+  detachLink,
+  linkInfo,
+  openPin,
+  pinLink,
+  updateLink,
+} from '../../kernel/bpf/link.ts';
 import { programIdOf } from '../../kernel/bpf/load.ts';
 import type { CgroupHook } from '../../kernel/bpf/program-types.ts';
 import type { Fd } from '../../kernel/sys/fd.ts';
 
-/** UDP sockets that are not connected ask with each datagram: the programs know which protocol is wanted for whom. */
+/**
+ * UDP sockets that are not connected ask with each datagram: the programs know which protocol is wanted for whom. Those that lead
+ * come last and go first, so that nobody hears from a backend that he was led to without its service's name.
+ */
 const hooks: readonly CgroupHook[] = [
-  'connect4',
-  'connect6',
   'getpeername4',
   'getpeername6',
-  'sendmsg4',
-  'sendmsg6',
   'recvmsg4',
   'recvmsg6',
+  'connect4',
+  'connect6',
+  'sendmsg4',
+  'sendmsg6',
 ];
 
 export class ConnectHooks {
@@ -38,7 +48,10 @@ export class ConnectHooks {
 
   /** @returns how many hooks it had to change. @throws {KernelError} ENOENT, EBADF when the folder is no cgroup2's */
   apply(mode: TranslationConfig['connectTime']): number {
-    const changed = hooks.filter((hook) => (mode === 'off' ? this.#take(hook) : this.#put(hook)));
+    const changed =
+      mode === 'off'
+        ? hooks.toReversed().filter((hook) => this.#take(hook))
+        : hooks.filter((hook) => this.#put(hook));
     return changed.length;
   }
 
@@ -63,10 +76,13 @@ export class ConnectHooks {
     return true;
   }
 
+  /** At once: a link that only loses its pin leads sockets for some more milliseconds (kernel/bpf/syscall.c: bpf_link_put). */
   #take(hook: CgroupHook): boolean {
     using link = openPin(this.#pin(hook));
-    if (link) rmSync(this.#pin(hook));
-    return link !== null;
+    if (!link) return false;
+    detachLink(link);
+    rmSync(this.#pin(hook));
+    return true;
   }
 
   /** Null when nothing of ours is attached. */
