@@ -134,8 +134,8 @@ function history(random: Random, harm: (resource: Resource) => Resource): void {
     const key = keyOf(resource);
     const change = { key, resource: random.chance(0.25) ? null : harm(resource) };
     graph.onResources([change]);
-    if (change.resource) present.set(keyPath(key), change);
-    else present.delete(keyPath(key));
+    if (change.resource === null) present.delete(keyPath(key));
+    else present.set(keyPath(key), change); // 0 and '' are harmed resources, not absent ones
     if (random.chance(0.5)) graph.flush(told.hear, () => random.chance(0.3));
   }
   graph.onStatus('in-sync');
