@@ -18,6 +18,7 @@ import { MNT_DETACH } from '../../src/kernel/sys/constants.ts';
 import { sys } from '../../src/kernel/sys/open.ts';
 import { parseAddress } from '../../src/lib/address.ts';
 import type { KeyPath } from '../../src/lib/brand.ts';
+import { plainFrontend } from '../../test/support/plain-frontend.ts';
 import { Random, seedOfRun } from '../../test/support/random.ts';
 import { median, percentile, printTable } from '../machine.ts';
 
@@ -37,30 +38,9 @@ function backend(pod: number): ServiceBackend {
 
 function service(number: number, backends: readonly ServiceBackend[]): TranslationMessage {
   const name = `default/s${number}`;
-  return {
-    kind: 'service-update',
-    id: `Service/${name}` as KeyPath,
-    service: {
-      name,
-      frontends: [
-        {
-          kind: 'cluster-ip',
-          address: parseAddress(`10.${96 + (number >> 16)}.${(number >> 8) & 255}.${number & 255}`),
-          family: 4,
-          protocol: 6,
-          port: 80,
-          portName: '',
-          inside: backends,
-          outside: backends,
-          withoutInside: 'reject',
-          withoutOutside: 'reject',
-          sources: null,
-          affinitySeconds: 0,
-          maglev: false,
-        },
-      ],
-    },
-  };
+  const address = parseAddress(`10.${96 + (number >> 16)}.${(number >> 8) & 255}.${number & 255}`);
+  const frontends = [plainFrontend({ address, backends })];
+  return { kind: 'service-update', id: `Service/${name}` as KeyPath, service: { name, frontends } };
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'muslin-bench-'));

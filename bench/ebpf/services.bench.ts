@@ -15,6 +15,7 @@ import { cgroupRoot } from '../../src/kernel/cgroup.ts';
 import { parseAddress } from '../../src/lib/address.ts';
 import type { Address, KeyPath } from '../../src/lib/brand.ts';
 import { NodeRig } from '../../test/support/node-rig.ts';
+import { plainFrontend } from '../../test/support/plain-frontend.ts';
 import { median, printTable } from '../machine.ts';
 import { endpointOf, firstPort, measure, openProfile, type Path, program, ratioTo, serve } from '../path.ts';
 
@@ -39,22 +40,7 @@ function services(count: number, target: ServiceBackend): readonly TranslationMe
 }
 
 function service(number: number, address: Address, backends: readonly ServiceBackend[]): ResolvedService {
-  const frontend = {
-    kind: 'cluster-ip' as const,
-    address,
-    family: 4 as const,
-    protocol: 6,
-    port: 80,
-    portName: 'http',
-    inside: backends,
-    outside: backends,
-    withoutInside: 'reject' as const,
-    withoutOutside: 'reject' as const,
-    sources: null,
-    affinitySeconds: 0,
-    maglev: false,
-  };
-  return { name: `default/s${number}`, frontends: [frontend] };
+  return { name: `default/s${number}`, frontends: [plainFrontend({ address, backends })] };
 }
 
 async function pathTo(way: Way, count: number): Promise<Path> {

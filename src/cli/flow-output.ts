@@ -5,20 +5,17 @@ import { manifestText } from '../model/manifest/print.ts';
 import { FlowLog, type FlowWindow } from '../observe/flow-log.ts';
 import type { RememberedFlows } from '../observe/flow-memory.ts';
 import { askAll, type FromNode } from './agent-inspection.ts';
+import type { AgentOptions } from './agent-options.ts';
 import { parseDurationMs } from './duration.ts';
 import { nodeTable, withNode } from './ebpf-tables.ts';
 import { countColumns, type FlowFilter, flowColumns, flowFilter } from './flow-view.ts';
 import type { Io } from './io.ts';
 import { jsonText } from './plain-output.ts';
 
-export interface FlowOptions extends FlowFilter {
+export interface FlowOptions extends FlowFilter, AgentOptions {
   readonly follow?: boolean;
   readonly per?: string;
   readonly limit?: string;
-  readonly socket?: string;
-  readonly node?: string;
-  readonly lab?: string;
-  readonly output?: string;
 }
 
 export interface FlowQuestion {

@@ -22,6 +22,7 @@ import type { LabLayout } from './layout.ts';
 import { type PodView, podView } from './pod-view.ts';
 import { type Assignment, assign } from './scheduler.ts';
 import type { LabSpec } from './spec.ts';
+import { writeBack } from './write-back.ts';
 
 interface RunningPod {
   readonly view: PodView;
@@ -84,12 +85,14 @@ export class Pods {
           others: others.filter(isPlaced),
         });
     try {
-      if ('refused' in place) await this.#write(stored, failedStatus(stored.resource, place.refused));
+      if ('refused' in place)
+        await writeBack(this.#store, stored, failedStatus(stored.resource, place.refused));
       else await this.#run(stored, { ...view, ...place }, place);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       this.#log.warn({ err: error, pod: `${view.namespace}/${view.name}` }, 'cannot run pod');
-      if (error.code === 'KERNEL') await this.#write(stored, failedStatus(stored.resource, error.message));
+      if (error.code === 'KERNEL')
+        await writeBack(this.#store, stored, failedStatus(stored.resource, error.message));
     }
     return 'refused' in place ? view : { ...view, ...place };
   }
@@ -98,7 +101,7 @@ export class Pods {
     const name = netnsOf(this.#layout, view);
     const pod = this.#running.get(name) ?? this.#start(name, view, place);
     pod.servers.serve(view.ports);
-    if (view.phase !== 'Running') await this.#write(stored, runningStatus(stored.resource, place));
+    if (view.phase !== 'Running') await writeBack(this.#store, stored, runningStatus(stored.resource, place));
   }
 
   #start(name: string, view: PodView, place: Assignment): RunningPod {
@@ -130,16 +133,6 @@ export class Pods {
   #ourPodNamespaces(): readonly string[] {
     const prefix = `${this.#layout.prefix}pod-`;
     return listNetns().filter((name) => name.startsWith(prefix));
-  }
-
-  /** Someone may have written meanwhile: the next round, which his write brings, does it then. */
-  async #write(stored: Stored, resource: Resource): Promise<void> {
-    try {
-      await this.#store.update(stored.key, resource, stored.revision);
-    } catch (error) {
-      if (!(error instanceof AppError) || (error.code !== 'CONFLICT' && error.code !== 'NOT_FOUND'))
-        throw error;
-    }
   }
 }
 

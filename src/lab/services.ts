@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Gives Services their addresses and ports, once: the lab is the only one that does, so no two get the same. */
 import type { Datastore, Stored } from '../contract/datastore.ts';
-import { AppError } from '../lib/errors.ts';
-import type { Resource } from '../model/types.ts';
 import { allocated, Taken } from './allocation.ts';
 import type { PodsLog } from './pods.ts';
+import { writeBack } from './write-back.ts';
 
 export class Services {
   readonly #store: Datastore;
@@ -24,17 +23,7 @@ export class Services {
           { service: `${stored.key.namespace}/${stored.key.name}`, reason: given },
           'no allocation',
         );
-      } else if (given) await this.#write(stored, given);
-    }
-  }
-
-  /** Someone may have written meanwhile: the next round, which his write brings, does it then. */
-  async #write(stored: Stored, resource: Resource): Promise<void> {
-    try {
-      await this.#store.update(stored.key, resource, stored.revision);
-    } catch (error) {
-      if (!(error instanceof AppError) || (error.code !== 'CONFLICT' && error.code !== 'NOT_FOUND'))
-        throw error;
+      } else if (given) await writeBack(this.#store, stored, given);
     }
   }
 }

@@ -7,7 +7,6 @@ import assert from 'node:assert/strict';
 import type { DataplaneMessage } from '../../src/contract/dataplane.ts';
 import type { FlowRecord } from '../../src/contract/flow.ts';
 import type { Inspection, InspectionAnswer, InspectionKind } from '../../src/contract/inspect.ts';
-import type { ServiceFrontend } from '../../src/contract/services.ts';
 import { EbpfDriver } from '../../src/drivers/ebpf/driver.ts';
 import { FlowEvents } from '../../src/drivers/ebpf/events.ts';
 import { noTranslation } from '../../src/drivers/ebpf/settings.ts';
@@ -22,6 +21,7 @@ import { workloadInterfaceName } from '../../src/model/kubernetes/pod.ts';
 import type { OraclePacket } from '../../src/model/oracle/policy.ts';
 import type { Resource } from '../../src/model/types.ts';
 import { core, np } from '../support/oracle-cluster.ts';
+import { plainFrontend } from '../support/plain-frontend.ts';
 import { messagesFor } from '../support/policy-rig.ts';
 import { ProbeRig } from '../support/probe-rig.ts';
 import { rootTest, until } from './root-test.ts';
@@ -60,21 +60,13 @@ const resources: readonly Resource[] = [
 ];
 const endpoints = messagesFor('n1', resources);
 
-const frontend: ServiceFrontend = {
-  kind: 'cluster-ip',
+const frontend = plainFrontend({
   address: clusterIp,
-  family: 4,
-  protocol: 6,
   port: 8080,
-  portName: '',
-  inside: [{ address: addresses.b[0], port: 80, local: true }],
-  outside: [{ address: addresses.b[0], port: 80, local: true }],
-  withoutInside: 'reject',
+  backends: [{ address: addresses.b[0], port: 80, local: true }],
   withoutOutside: 'drop',
   sources: [parseCidr('192.0.2.0/24'), parseCidr('10.65.0.0/16')],
-  affinitySeconds: 0,
-  maglev: false,
-};
+});
 
 class Scene implements AsyncDisposable {
   readonly rig: ProbeRig;

@@ -18,6 +18,7 @@ import { type ReadPacket, readFrame, readQuoted } from '../support/frame-reader.
 import { FrameRig } from '../support/frame-rig.ts';
 import * as f from '../support/frames.ts';
 import { core } from '../support/oracle-cluster.ts';
+import { plainFrontend } from '../support/plain-frontend.ts';
 import { Random, seedOfRun } from '../support/random.ts';
 import { ToldNode } from '../support/told-node.ts';
 import { rootTest } from './root-test.ts';
@@ -69,7 +70,7 @@ function serviceOf(port: number): ResolvedService {
           const local = Object.values<Pair>(pods).includes(to);
           return { address: of(to, family), port: at, local };
         });
-        return {
+        return plainFrontend({
           kind,
           address: {
             'cluster-ip': of(clusterIp, family),
@@ -79,15 +80,8 @@ function serviceOf(port: number): ResolvedService {
           family,
           protocol,
           port: kind === 'node-port' ? 30_000 + port : port,
-          portName: '',
-          inside: list,
-          outside: list,
-          withoutInside: 'reject',
-          withoutOutside: 'reject',
-          sources: null,
-          affinitySeconds: 0,
-          maglev: false,
-        } as const;
+          backends: list,
+        });
       }),
     ),
   );

@@ -4,7 +4,7 @@
  * what must pass.
  */
 import assert from 'node:assert/strict';
-import type { ServiceFrontend, TranslationMessage } from '../../src/contract/services.ts';
+import type { TranslationMessage } from '../../src/contract/services.ts';
 import { EbpfDriver } from '../../src/drivers/ebpf/driver.ts';
 import type { NetNs } from '../../src/kernel/netns.ts';
 import { Rtnetlink } from '../../src/kernel/rtnetlink/rtnetlink.ts';
@@ -20,6 +20,7 @@ import * as f from '../support/frames.ts';
 import { HostRig } from '../support/host-rig.ts';
 import { hep, np } from '../support/oracle-cluster.ts';
 import { PacketSocket } from '../support/packet-socket.ts';
+import { plainFrontend } from '../support/plain-frontend.ts';
 import { rootTest } from './root-test.ts';
 
 const { UDP } = protocolNumbers;
@@ -171,21 +172,7 @@ function bareLink(host: HostRig): PacketSocket {
 
 function datagramService(address: Address, backend: Address): TranslationMessage {
   const backends = [{ address: backend, port: 9000, local: true }];
-  const frontend: ServiceFrontend = {
-    kind: 'cluster-ip',
-    address,
-    family: 4,
-    protocol: UDP,
-    port: 80,
-    portName: '',
-    inside: backends,
-    outside: backends,
-    withoutInside: 'reject',
-    withoutOutside: 'reject',
-    sources: null,
-    affinitySeconds: 0,
-    maglev: false,
-  };
+  const frontend = plainFrontend({ address, protocol: UDP, backends });
   return {
     kind: 'service-update',
     id: 'Service/red/b' as KeyPath,

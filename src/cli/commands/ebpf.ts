@@ -2,25 +2,19 @@
 /** `muslin ebpf ...`: what the maps and programs of the eBPF data plane hold, with names. */
 import { type Command, Option } from 'commander';
 import type { AnswerOf, Query } from '../agent-inspection.ts';
+import { type AgentOptions, agentOptions } from '../agent-options.ts';
 import { group } from '../command.ts';
 import type { TableKind } from '../ebpf-tables.ts';
 import type { Io } from '../io.ts';
 
-interface EbpfOptions {
-  readonly socket?: string;
-  readonly node?: string;
-  readonly lab?: string;
-  readonly output?: string;
-}
-
-interface RowOptions extends EbpfOptions {
+interface RowOptions extends AgentOptions {
   readonly address?: string;
   readonly endpoint?: string;
   readonly service?: string;
   readonly limit?: string;
 }
 
-interface DumpOptions extends EbpfOptions {
+interface DumpOptions extends AgentOptions {
   readonly direction?: string;
   readonly ipVersion?: string;
 }
@@ -46,7 +40,7 @@ export function register(program: Command, io: Io): void {
   rowsCommand(ebpf, 'counters', 'packets dropped by reason, and how often each rule decided').action(
     (options: RowOptions) => showRows('counters', options, io),
   );
-  reading(ebpf.command('links').description('links, whose they are, and the policy programs at them'))
+  agentOptions(ebpf.command('links').description('links, whose they are, and the policy programs at them'))
     .option('--endpoint <name>', 'namespace/pod, or its name alone')
     .action((options: RowOptions) => showRows('links', options, io));
   registerPolicy(ebpf, io);
@@ -54,7 +48,9 @@ export function register(program: Command, io: Io): void {
 
 function registerPolicy(ebpf: Command, io: Io): void {
   const policy = group(ebpf, 'policy', 'policy programs');
-  reading(policy.command('dump').description('print the instructions beside the rules that they are for'))
+  agentOptions(
+    policy.command('dump').description('print the instructions beside the rules that they are for'),
+  )
     .argument('<endpoint>', 'namespace/pod, a host endpoint, or the name alone')
     .addOption(new Option('--direction <direction>', 'else both').choices(['ingress', 'egress']))
     .addOption(new Option('--ip-version <4|6>', 'else both').choices(['4', '6']))
@@ -62,23 +58,10 @@ function registerPolicy(ebpf: Command, io: Io): void {
 }
 
 function rowsCommand(ebpf: Command, name: string, description: string): Command {
-  return reading(ebpf.command(name).description(description)).option(
+  return agentOptions(ebpf.command(name).description(description)).option(
     '--limit <count>',
     'rows of each node at most; else 1000, and it is said how many were left out',
   );
-}
-
-function reading(command: Command): Command {
-  return command
-    .option(
-      '--socket <path>',
-      "the agent's; else those of the running lab's nodes, else /run/muslin/agent.sock",
-    )
-    .option('--node <name>', 'one node of the lab')
-    .option('--lab <folder>', 'the lab; else MUSLIN_LAB or .lab in the clone')
-    .addOption(
-      new Option('-o, --output <form>', 'more columns, or for programs').choices(['wide', 'json', 'yaml']),
-    );
 }
 
 async function showRows(kind: TableKind, options: RowOptions, io: Io): Promise<void> {
@@ -94,7 +77,12 @@ async function showSets(set: string | undefined, options: RowOptions, io: Io): P
   throw new UsageError('--address: got no set, want the one whose members to look through');
 }
 
-async function show<K extends TableKind>(kind: K, query: Query, options: EbpfOptions, io: Io): Promise<void> {
+async function show<K extends TableKind>(
+  kind: K,
+  query: Query,
+  options: AgentOptions,
+  io: Io,
+): Promise<void> {
   const { agentSockets } = await import('../agent-status.ts');
   const { askAll } = await import('../agent-inspection.ts');
   const { answers, wantAll } = await askAll<AnswerOf<K>>(
@@ -125,7 +113,7 @@ async function dumpPolicy(endpoint: string, options: DumpOptions, io: Io): Promi
 }
 
 /** A list, also of one node's. @returns false when it is people who asked. */
-async function plainly(answers: readonly object[], { output }: EbpfOptions, io: Io): Promise<boolean> {
+async function plainly(answers: readonly object[], { output }: AgentOptions, io: Io): Promise<boolean> {
   if (output === 'json') io.out(`${JSON.stringify(answers, null, 2)}\n`);
   else if (output === 'yaml') io.out((await import('../../model/manifest/print.ts')).manifestText(answers));
   else return false;

@@ -1,35 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 /** `muslin flows`: new flows, dropped packets and Log rules, as the data plane tells of them. */
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
+import { agentOptions } from '../agent-options.ts';
 import type { FlowOptions } from '../flow-output.ts';
 import type { Io } from '../io.ts';
 
 export function register(program: Command, io: Io): void {
-  program
-    .command('flows')
-    .description('show new flows, dropped packets and Log rules: who, to whom, by which rule')
-    .option('-f, --follow', 'what comes from now on, until interrupted')
-    .option('--per <time>', 'count what differs in source port alone, for each 15s, 1m, ...')
-    .option('--denied', 'what was dropped alone')
-    .option(
-      '--endpoint <name>',
-      'namespace/pod, a host endpoint, or the name alone: at either end or asked on the way',
-    )
-    .option('--address <address>', 'of either end, before or after translation')
-    .option(
-      '--limit <count>',
-      'the last so many of each node; else 1000, and it is said how many were left out',
-    )
-    .option(
-      '--socket <path>',
-      "the agent's; else those of the running lab's nodes, else /run/muslin/agent.sock",
-    )
-    .option('--node <name>', 'one node of the lab')
-    .option('--lab <folder>', 'the lab; else MUSLIN_LAB or .lab in the clone')
-    .addOption(
-      new Option('-o, --output <form>', 'more columns, or for programs').choices(['wide', 'json', 'yaml']),
-    )
-    .action((options: FlowOptions) => showFlows(options, io));
+  agentOptions(
+    program
+      .command('flows')
+      .description('show new flows, dropped packets and Log rules: who, to whom, by which rule')
+      .option('-f, --follow', 'what comes from now on, until interrupted')
+      .option('--per <time>', 'count what differs in source port alone, for each 15s, 1m, ...')
+      .option('--denied', 'what was dropped alone')
+      .option(
+        '--endpoint <name>',
+        'namespace/pod, a host endpoint, or the name alone: at either end or asked on the way',
+      )
+      .option('--address <address>', 'of either end, before or after translation')
+      .option(
+        '--limit <count>',
+        'the last so many of each node; else 1000, and it is said how many were left out',
+      ),
+  ).action((options: FlowOptions) => showFlows(options, io));
 }
 
 async function showFlows(options: FlowOptions, io: Io): Promise<void> {

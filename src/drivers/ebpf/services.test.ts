@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FakeMap } from '../../../test/support/fake-map.ts';
+import { plainFrontend } from '../../../test/support/plain-frontend.ts';
 import type { ResolvedService, ServiceBackend, ServiceFrontend } from '../../contract/services.ts';
 import { parseAddress } from '../../lib/address.ts';
 import type { KeyPath } from '../../lib/brand.ts';
@@ -19,23 +20,7 @@ function backends(count: number, port = 8080): ServiceBackend[] {
 }
 
 function frontend(change: Partial<ServiceFrontend> = {}): ServiceFrontend {
-  const list = change.inside ?? backends(3);
-  return {
-    kind: 'cluster-ip',
-    address: parseAddress('10.96.0.1'),
-    family: 4,
-    protocol: 6,
-    port: 80,
-    portName: 'http',
-    inside: list,
-    outside: list,
-    withoutInside: 'reject',
-    withoutOutside: 'reject',
-    sources: null,
-    affinitySeconds: 0,
-    maglev: false,
-    ...change,
-  };
+  return plainFrontend({ portName: 'http', backends: change.inside ?? backends(3), ...change });
 }
 
 function service(...frontends: readonly ServiceFrontend[]): ResolvedService {
