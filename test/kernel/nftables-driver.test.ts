@@ -6,7 +6,9 @@ import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { anyPeer } from '../../src/calc/resolve-rule.ts';
 import type { DataplaneMessage, ResolvedEndpoint, ResolvedRule } from '../../src/contract/dataplane.ts';
+import { EbpfDriver } from '../../src/drivers/ebpf/driver.ts';
 import { NftablesDriver } from '../../src/drivers/nftables/driver.ts';
+import { Rtnetlink } from '../../src/kernel/rtnetlink/rtnetlink.ts';
 import type { Address, Cidr, IpSetId, KeyPath } from '../../src/lib/brand.ts';
 import { NodeRig } from '../support/node-rig.ts';
 
@@ -203,6 +205,24 @@ test('nftables driver: a workload whose link is not up yet is no failure; when i
   );
   assert.match(routes, new RegExp(`^${rig.address('a', 4)} dev `, 'm'));
 });
+
+for (const Driver of [NftablesDriver, EbpfDriver]) {
+  test(`${Driver.name}: a link that came up just before its endpoint is told has its routes at once`, async () => {
+    await using rig = new NodeRig(['a']);
+    const { ifName, addresses } = rig.workload('a');
+    using host = rig.node.run(() => Rtnetlink.open());
+    const index = host.links.get(ifName)?.index ?? 0;
+    host.links.set(index, { up: false });
+    await using driver = rig.node.run(() => new Driver(rig.driverOptions));
+    driver.onMessage({ kind: 'in-sync' });
+    await rig.apply(driver);
+    host.links.set(index, { up: true });
+    driver.onMessage(endpointOf(rig, 'a', false));
+    await rig.apply(driver); // before the event loop could read of the link
+    const routes = ([4, 6] as const).flatMap((family) => host.routes.list(family, { protocol: 80 }));
+    assert.equal(routes.length, addresses.length);
+  });
+}
 
 test('nftables driver: an object that the kernel refuses closes what depends on it, and no more', async () => {
   await using rig = new NodeRig(['a', 'b', 'c']);

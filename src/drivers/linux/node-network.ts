@@ -53,12 +53,17 @@ export class NodeNetwork implements Disposable {
   }
 
   onMessage(message: DataplaneMessage): void {
-    if (message.kind === 'endpoint-update') this.#endpoints.set(message.id, message.endpoint);
+    if (message.kind === 'endpoint-update') this.#setEndpoint(message.id, message.endpoint);
     else if (message.kind === 'endpoint-remove') this.#endpoints.delete(message.id);
     else if (message.kind === 'route-update') this.#remote.set(message.dst, message.route);
     else if (message.kind === 'route-remove') this.#remote.delete(message.dst);
     else return;
     this.#toldFor = null;
+  }
+
+  #setEndpoint(id: KeyPath, endpoint: ResolvedEndpoint): void {
+    this.#endpoints.set(id, endpoint);
+    this.interfaces.expectUp(endpoint.ifName);
   }
 
   queueResync(): void {
