@@ -33,8 +33,12 @@ function scene(rig: Rig, onRecord: (mark: number) => void = () => {}): Scene {
 
 /** Writes records whose marks count up from `from`. @returns 1 when the last one found the ring full. */
 function write({ object }: Scene, from: number, count: number): number {
-  const run = { packet: new Uint8Array(60), ctx: skbContext({ mark: from }), repeat: count };
-  return testRun(object.program('tell'), run).retval;
+  const program = object.program('tell');
+  const packet = new Uint8Array(60);
+  let retval = 0;
+  for (let mark = from; mark < from + count; mark++)
+    retval = testRun(program, { packet, ctx: skbContext({ mark }) }).retval;
+  return retval;
 }
 
 function upTo(count: number): number[] {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Runs a loaded program once or many times without attaching it: BPF_PROG_TEST_RUN. */
+/**
+ * Runs a loaded program once without attaching it: BPF_PROG_TEST_RUN. Many runs in one call are not offered: a signal ends them
+ * with EINTR, and nothing says how many were done (net/bpf/test_run.c, bpf_test_timer_continue).
+ */
 import type { Fd } from '../sys/fd.ts';
 import { BPF_PROG_TEST_RUN, bpf, type Field } from './call.ts';
 
@@ -21,8 +24,6 @@ export const skbFields = {
 export interface TestRun {
   /** A frame from its Ethernet header on; for XDP and classifiers at least 14 bytes. Absent for `syscall`. */
   readonly packet?: Uint8Array;
-  /** @defaultValue 1 */
-  readonly repeat?: number;
   /** struct __sk_buff or struct xdp_md, or what a `syscall` program takes. Fields that the kernel does not let set must be 0. */
   readonly ctx?: Uint8Array;
 }
@@ -30,11 +31,9 @@ export interface TestRun {
 export interface TestRunResult {
   /** As the program returned it, unsigned. */
   readonly retval: number;
-  /** As the last run left it. */
+  /** As the run left it. */
   readonly packet: Uint8Array;
-  /** Mean of all runs; 0 for `syscall`. */
-  readonly durationNs: number;
-  /** As the last run left it; empty if none was given. */
+  /** As the run left it; empty if none was given. */
   readonly ctx: Uint8Array;
 }
 
@@ -47,14 +46,12 @@ export function testRun(program: Fd, run: TestRun): TestRunResult {
     { at: 0, u32: program.number },
     ...buffer(8, 16, run.packet),
     ...(isSyscall ? [] : buffer(12, 24, packet)),
-    ...(isSyscall ? [] : [{ at: 32, u32: run.repeat ?? 1 }]),
     ...buffer(40, 48, run.ctx && ctx), // a syscall program changes it in place
     ...(isSyscall ? [] : buffer(44, 56, run.ctx && ctx)),
   ]);
   return {
     retval: attributes.getUint32(4, true),
     packet: packet ? packet.slice(0, attributes.getUint32(12, true)) : new Uint8Array(0),
-    durationNs: attributes.getUint32(36, true),
     ctx,
   };
 }
