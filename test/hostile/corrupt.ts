@@ -113,7 +113,8 @@ function doubled(value: unknown): unknown {
 function retyped(random: Random, value: unknown): unknown {
   if (typeof value === 'number') return random.pick([String(value), [value], value !== 0, { value }]);
   if (typeof value === 'string') return random.pick([Number(value), [value], { [value]: value }, true]);
-  if (Array.isArray(value)) return random.pick([value[0] ?? null, { ...value }, String(value), value.length]);
+  if (Array.isArray(value))
+    return random.pick([value[0] ?? null, { ...value }, JSON.stringify(value), value.length]);
   return random.pick([JSON.stringify(value) ?? 'nothing', [value], 1, Object.entries(Object(value))]);
 }
 

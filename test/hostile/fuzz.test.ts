@@ -102,10 +102,17 @@ function harmedValue(random: Random, base: Resource): unknown {
   for (let changes = random.pick([0, 1, 2, 4]); changes > 0; changes--) {
     value = altered(random, value, vocabulary);
   }
-  for (let harms = random.pick([0, 0, 0, 1, 1, 1, 2, 4]); harms > 0; harms--) {
+  for (let harms = random.pick([0, 0, 0, 1, 1, 1, 2, 4]); harms > 0 && mayGrow(value); harms--) {
     value = corrupted(random, value, () => someBase(random)) ?? null;
   }
   return value;
+}
+
+/** One harm makes six hundred of it: what is longer than this would outgrow a string with the next. */
+const longestMultiplied = 100_000;
+
+function mayGrow(value: unknown): boolean {
+  return JSON.stringify(value).length < longestMultiplied;
 }
 
 function harmedText(random: Random, value: unknown): string {
