@@ -157,15 +157,10 @@ class Bench implements AsyncDisposable {
     const port = random.pick(ports);
     const common = { protocol: random.pick([TCP, UDP]), sport: 10_000 + (i % 20_000), dport: port };
     const inside = { ...common, dst: of(clusterIp, family) };
+    const fromPod = { ...inside, link: linkOf('a'), side: 'ingress' as const, src: of(pods.a, family) };
     return random.pick<() => Question>([
-      () => ({ ...inside, link: linkOf('a'), side: 'ingress', src: of(pods.a, family) }),
-      () => ({
-        ...inside,
-        link: linkOf('a'),
-        side: 'ingress',
-        src: of(pods.a, family),
-        dst: of(outside, family),
-      }),
+      () => fromPod,
+      () => ({ ...fromPod, dst: of(outside, family) }),
       () => ({ ...inside, link: 'eth0', side: 'egress', src: of(thisNode, family) }),
       () => ({
         ...common,
@@ -182,14 +177,7 @@ class Bench implements AsyncDisposable {
         dst: of(thisNode, family),
         dport: 30_000 + port,
       }),
-      () => ({
-        ...inside,
-        link: linkOf('a'),
-        side: 'ingress',
-        src: of(pods.a, family),
-        dst: of(outside, family),
-        protocol: family === 4 ? ICMP : ICMPv6,
-      }),
+      () => ({ ...fromPod, dst: of(outside, family), protocol: family === 4 ? ICMP : ICMPv6 }),
     ])();
   }
 

@@ -310,6 +310,28 @@ rootTest('a watcher whose queue overflows is told to list again, and then hears 
   await until(() => names.includes('after'), 'an event after the overflow');
 });
 
+rootTest(
+  'what the kernel told already is heard at once, also more than one turn of the event loop takes',
+  (rig) => {
+    const { netns, rt } = openIn(rig);
+    const mtus: number[] = [];
+    const watcher = rig.use(
+      netns.run(() =>
+        watchRoutes({
+          kinds: ['link'],
+          onEvent: (event) => event.kind === 'link' && mtus.push(event.row.mtu),
+          onOverflow: () => assert.fail('events were lost'),
+        }),
+      ),
+    );
+    const bridge = rt.links.createBridge({ name: 'br0' });
+    for (let i = 0; i < 600; i++) rt.links.set(bridge.index, { mtu: 1280 + i });
+    assert.deepEqual(mtus, []);
+    watcher.hear();
+    assert.equal(mtus.at(-1), 1280 + 599);
+  },
+);
+
 rootTest('a namespace that never had a route has none', (rig) => {
   rig.netns().run(() => {
     using rt = Rtnetlink.open();

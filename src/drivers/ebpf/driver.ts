@@ -232,6 +232,7 @@ export class EbpfDriver
 
   async apply(): Promise<ApplyReport> {
     enableForwarding();
+    this.#network.hear();
     const restored = { changed: this.#datapath.apply(), failed: [] };
     const policies = this.#policies.sync();
     const refused = this.#nodeLinks.refusals();

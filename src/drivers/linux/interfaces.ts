@@ -17,11 +17,6 @@ export class Interfaces {
     this.#rtnetlink = rtnetlink;
   }
 
-  /** Should be up by now: a list older than that is none. Its event may still wait unread while messages overtook it. */
-  expectUp(name: string): void {
-    if (this.#links !== null && this.upIndexOf(name) === undefined) this.forget();
-  }
-
   /** The next question lists anew. */
   forget(): void {
     this.#links = null;

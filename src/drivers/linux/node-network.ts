@@ -11,7 +11,7 @@
 import type { ApplyFailure, DataplaneMessage, ResolvedEndpoint, Route } from '../../contract/dataplane.ts';
 import { type Route as KernelRoute, mainTable } from '../../kernel/rtnetlink/routes.ts';
 import { Rtnetlink } from '../../kernel/rtnetlink/rtnetlink.ts';
-import { watchRoutes } from '../../kernel/rtnetlink/watch.ts';
+import { type RouteWatcher, watchRoutes } from '../../kernel/rtnetlink/watch.ts';
 import { familyOf } from '../../lib/address.ts';
 import type { Cidr, KeyPath } from '../../lib/brand.ts';
 import { hostCidr } from '../../lib/cidr.ts';
@@ -22,7 +22,7 @@ import { pathOf, type RoutePath, RouteTable, routeProtocol, samePath } from './r
 export class NodeNetwork implements Disposable {
   readonly interfaces: Interfaces;
   readonly #rtnetlink = Rtnetlink.open();
-  readonly #watch: Disposable;
+  readonly #watch: RouteWatcher;
   readonly #tables: { readonly [F in 4 | 6]: Reconciler<Cidr, RoutePath> };
   readonly #endpoints = new Map<KeyPath, ResolvedEndpoint>();
   readonly #remote = new Map<Cidr, Route>();
@@ -53,7 +53,7 @@ export class NodeNetwork implements Disposable {
   }
 
   onMessage(message: DataplaneMessage): void {
-    if (message.kind === 'endpoint-update') this.#setEndpoint(message.id, message.endpoint);
+    if (message.kind === 'endpoint-update') this.#endpoints.set(message.id, message.endpoint);
     else if (message.kind === 'endpoint-remove') this.#endpoints.delete(message.id);
     else if (message.kind === 'route-update') this.#remote.set(message.dst, message.route);
     else if (message.kind === 'route-remove') this.#remote.delete(message.dst);
@@ -61,9 +61,9 @@ export class NodeNetwork implements Disposable {
     this.#toldFor = null;
   }
 
-  #setEndpoint(id: KeyPath, endpoint: ResolvedEndpoint): void {
-    this.#endpoints.set(id, endpoint);
-    this.interfaces.expectUp(endpoint.ifName);
+  /** Before an apply: messages may have overtaken the event of the very link or address that they are about. */
+  hear(): void {
+    this.#watch.hear();
   }
 
   queueResync(): void {

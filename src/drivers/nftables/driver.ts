@@ -109,6 +109,7 @@ export class NftablesDriver implements DataplaneDriver {
 
   async apply(): Promise<ApplyReport> {
     enableForwarding();
+    this.#network.hear();
     if (this.#stale) this.#readBack();
     this.#claim();
     for (const family of this.#families) family.render();

@@ -87,6 +87,7 @@ export class NetlinkSocket implements Disposable {
   readonly #writer = new NetlinkWriter();
   #seq = 0;
   #watch: Disposable | null = null;
+  #drain: () => boolean = () => true;
 
   private constructor(fd: Fd) {
     this.#fd = fd;
@@ -207,7 +208,13 @@ export class NetlinkSocket implements Disposable {
    */
   onEvents(onMessages: (messages: Iterable<NetlinkMessage>) => void, onOverflow: () => void): void {
     this.#watch?.[Symbol.dispose]();
-    this.#watch = sys.watch(this.#fd, () => this.#drainEvents(onMessages, onOverflow));
+    this.#drain = () => this.#drainEvents(onMessages, onOverflow);
+    this.#watch = sys.watch(this.#fd, () => void this.#drain());
+  }
+
+  /** Delivers every event that waits, now. */
+  hear(): void {
+    while (this.#fd.isOpen && !this.#drain()) {} // until the queue was seen empty
   }
 
   close(): void {
@@ -220,7 +227,8 @@ export class NetlinkSocket implements Disposable {
     this.close();
   }
 
-  #drainEvents(onMessages: (messages: Iterable<NetlinkMessage>) => void, onOverflow: () => void): void {
+  /** @returns true when none is left. */
+  #drainEvents(onMessages: (messages: Iterable<NetlinkMessage>) => void, onOverflow: () => void): boolean {
     for (let turn = 0; turn < eventsPerTurn && this.#fd.isOpen; turn++) {
       let part: Uint8Array | null;
       try {
@@ -231,9 +239,10 @@ export class NetlinkSocket implements Disposable {
         onOverflow();
         continue;
       }
-      if (part === null) return;
+      if (part === null) return true;
       onMessages(messagesOf(part));
     }
+    return false;
   }
 
   /** @returns false when the kernel marked the dump as inconsistent. */

@@ -32,8 +32,13 @@ export interface RouteWatch {
   readonly receiveBuffer?: number;
 }
 
+export interface RouteWatcher extends Disposable {
+  /** What the kernel has told already is heard before this returns; the rest of the time the event loop sees to it. */
+  hear(): void;
+}
+
 /** In the network namespace of the calling thread. List after this returns, so that no change falls between. */
-export function watchRoutes(watch: RouteWatch): Disposable {
+export function watchRoutes(watch: RouteWatch): RouteWatcher {
   const socket = NetlinkSocket.open(NETLINK_ROUTE, {
     groups: watch.kinds.flatMap((kind) => groups[kind]),
     ...(watch.receiveBuffer !== undefined && { receiveBuffer: watch.receiveBuffer }),
