@@ -85,6 +85,13 @@ export function deleteWorkloadLink(host: Rtnetlink, guard: Guard, ifName: IfName
   return existed;
 }
 
+/** From the workload's side: both ends are gone at once, whoever still holds the namespace. The pins are the agent's. */
+export function cutWorkloadLink(netns: NetNs): void {
+  using inside = netns.run(() => Rtnetlink.open());
+  const link = inside.links.get(workloadEnd);
+  if (link) inside.links.delete(link.index);
+}
+
 /** Inside the workload's namespace. @returns its MAC. */
 function dressWorkloadEnd(addresses: readonly Address[]): string {
   using rt = Rtnetlink.open();

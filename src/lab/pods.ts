@@ -5,13 +5,15 @@
  * Owns:       Pods' namespaces, links and servers; spec.nodeName and status of stored Pods.
  * Takes in:   the store's Pods and pools. Gives out: Running Pods with addresses, or Failed ones with a reason.
  * Invariants: a Pod's link stands, closed, before its address is stored, so that the agent finds it when it hears of it;
- *             what a killed daemon left is taken up as it stands; what no stored Pod asks for is removed.
+ *             what a killed daemon left is taken up as it stands; what no stored Pod asks for is removed. A Pod is its
+ *             uid: one created anew under the same name gets a namespace and a link of its own.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Datastore, Stored } from '../contract/datastore.ts';
 import { Guard } from '../kernel/guard.ts';
 import { listNetns, NetNs, removeNetns } from '../kernel/netns.ts';
 import { Rtnetlink } from '../kernel/rtnetlink/rtnetlink.ts';
-import { createWorkloadLink } from '../kernel/workload-link.ts';
+import { createWorkloadLink, cutWorkloadLink } from '../kernel/workload-link.ts';
 import type { Address, Cidr } from '../lib/brand.ts';
 import { AppError } from '../lib/errors.ts';
 import { workloadInterfaceName } from '../model/kubernetes/pod.ts';
@@ -25,7 +27,8 @@ import type { LabSpec } from './spec.ts';
 import { writeBack } from './write-back.ts';
 
 interface RunningPod {
-  readonly view: PodView;
+  readonly uid: string | undefined;
+  readonly place: Assignment;
   readonly netns: NetNs;
   readonly servers: EchoServers;
 }
@@ -99,12 +102,22 @@ export class Pods {
 
   async #run(stored: Stored, view: PodView, place: Assignment): Promise<void> {
     const name = netnsOf(this.#layout, view);
-    const pod = this.#running.get(name) ?? this.#start(name, view, place);
+    if (this.#isAnothers(name, stored.resource, place)) this.#remove(name);
+    const pod = this.#running.get(name) ?? this.#start(name, stored.resource, place);
     pod.servers.serve(view.ports);
     if (view.phase !== 'Running') await writeBack(this.#store, stored, runningStatus(stored.resource, place));
   }
 
-  #start(name: string, view: PodView, place: Assignment): RunningPod {
+  /** What stands under that name was made for an earlier Pod, or for a place that this one was not given after all. */
+  #isAnothers(name: string, pod: Resource, place: Assignment): boolean {
+    const standing = this.#running.get(name);
+    if (standing) return standing.uid !== pod.metadata.uid || !isDeepStrictEqual(standing.place, place);
+    const isStored = podView(pod).phase === 'Running'; // so a killed daemon made it, to the end
+    return !isStored && listNetns().includes(name);
+  }
+
+  #start(name: string, stored: Resource, place: Assignment): RunningPod {
+    const view = podView(stored);
     const netns = ensureNetns(name);
     using node = NetNs.open(this.#layout.nodeNetns(place.node));
     using host = node.run(() => Rtnetlink.open());
@@ -115,17 +128,21 @@ export class Pods {
       node.run(() => createWorkloadLink(host, guard, { ifName, netns, addresses: place.addresses }));
       this.#log.info({ pod: `${view.namespace}/${view.name}`, ...place }, 'pod started');
     }
-    const pod = { view, netns, servers: new EchoServers(netns) };
+    const pod = { uid: stored.metadata.uid, place, netns, servers: new EchoServers(netns) };
     this.#running.set(name, pod);
     return pod;
   }
 
-  /** With the namespace goes the link's one end, and with that the other. */
+  /** The link first: a namespace goes when its last user does, and the kernel takes its time even then. */
   #remove(name: string): void {
     const pod = this.#running.get(name);
     this.#running.delete(name);
     pod?.servers.close();
     pod?.netns.close();
+    {
+      using netns = NetNs.open(name);
+      cutWorkloadLink(netns);
+    }
     removeNetns(name);
     this.#log.info({ netns: name }, 'pod removed');
   }
