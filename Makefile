@@ -19,7 +19,8 @@ lab: install
 lab-down: install
 	@./muslin lab down
 
-# Ends with the test runner's own summary line; stops at the first part that fails.
+# Ends with the test runner's own summary line; stops at the first part that fails. Files with a kernel under them run two
+# at a time: each has namespaces of its own, and waits more than it works.
 test: check unit unit-26 hostile kernel-26 kernel conformance faults
 
 check: install
@@ -39,19 +40,18 @@ hostile: install
 	$(node) $(quiet) --test --test-reporter=dot 'test/hostile/*.test.ts'
 
 kernel: install
-	$(node) $(quiet) --test --test-concurrency=1 'test/kernel/*.test.ts'
+	$(node) $(quiet) --test --test-concurrency=2 'test/kernel/*.test.ts'
 
 # all but those that ask the same few calls a hundred thousand times
 kernel-26: install
-	MUSLIN_SYS=node-ffi $(node26) $(quiet) --test --test-concurrency=1 --test-reporter=dot \
+	MUSLIN_SYS=node-ffi $(node26) $(quiet) --test --test-concurrency=2 --test-reporter=dot \
 	  $(filter-out $(addprefix test/kernel/ebpf-,differential.test.ts fuzz.test.ts translation.test.ts policy.test.ts),$(wildcard test/kernel/*.test.ts))
 
-# two at a time: each has namespaces of its own, and waits more than it works
 conformance: install
 	$(node) $(quiet) --test --test-concurrency=2 'test/conformance/*.test.ts'
 
 faults: install
-	$(node) $(quiet) --test --test-concurrency=1 'test/scenarios/*.test.ts' 'test/faults/*.test.ts'
+	$(node) $(quiet) --test --test-concurrency=2 'test/scenarios/*.test.ts' 'test/faults/*.test.ts'
 
 # 500 sets of policies, 10,000 packets each through the eBPF programs, against the oracle; test/kernel has a part of it
 differential: install
