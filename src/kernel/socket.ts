@@ -15,6 +15,7 @@ import {
   SO_BINDTODEVICE,
   SO_ERROR,
   SO_MARK,
+  SO_RCVBUFFORCE,
   SO_REUSEADDR,
   SOCK_DGRAM,
   SOCK_NONBLOCK,
@@ -40,6 +41,8 @@ export interface SocketOptions {
   readonly mark?: number;
   /** The one interface it uses (SO_BINDTODEVICE). */
   readonly ifName?: string;
+  /** What the kernel keeps for a reader that is late (SO_RCVBUFFORCE), each packet with its overhead. @defaultValue net.core.rmem_default */
+  readonly receiveBytes?: number;
 }
 
 export interface Connecting {
@@ -159,6 +162,8 @@ function configured(
     if (options.ifName !== undefined) {
       sys.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, new TextEncoder().encode(options.ifName));
     }
+    if (options.receiveBytes !== undefined)
+      sys.setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, options.receiveBytes);
     if (options.source) sys.bind(fd, encodeAddress(options.source));
     setUp(fd);
     return fd;

@@ -5,6 +5,7 @@ import { keyOf } from '../../src/model/kinds.ts';
 import type { Resource } from '../../src/model/types.ts';
 import { type LabRig, labTest } from '../support/lab-rig.ts';
 import { pod } from '../support/resources.ts';
+import { Traffic } from '../support/traffic.ts';
 
 labTest(
   'a Pod of the name of one that has just gone is a new one: other place, addresses and namespace',
@@ -30,6 +31,25 @@ labTest(
       await allPairsAgree(lab);
     }
     assert.equal(new Set(seen).size, 3, 'a namespace of its own each time');
+  },
+);
+
+labTest(
+  'what comes for Pods while the process that answers for them is busy is not lost',
+  { nodes: 1 },
+  async (lab) => {
+    await lab.put(pod('default/server', { ports: ['81/udp'] }), pod('default/client', {}));
+    await lab.settle();
+    using traffic = new Traffic();
+    const to = { address: await lab.address('default/server', 4), port: 81 };
+    for (let i = 0; i < 20; i++)
+      traffic.flow('UDP', { name: `flow ${i}`, from: lab.pod('default/client'), to });
+    await traffic.start();
+    process.kill(lab.daemonPid, 'SIGSTOP');
+    await traffic.goOn(50); // on each flow: more than a socket holds by default
+    process.kill(lab.daemonPid, 'SIGCONT');
+    await traffic.stop();
+    traffic.assertUnharmed();
   },
 );
 
