@@ -2,9 +2,9 @@
 /** What `muslin doctor` looks at, read from this host, in this network namespace. Nothing stays changed. */
 import { existsSync, readdirSync } from 'node:fs';
 import { release } from 'node:os';
-import { BPF_PROG_GET_FD_BY_ID, bpfFd, objectInfo } from '../kernel/bpf/call.ts';
 import { kernelFeatures } from '../kernel/bpf/features.ts';
 import { attachedPrograms, supportsTcx } from '../kernel/bpf/link.ts';
+import { programName } from '../kernel/bpf/load.ts';
 import { NftSocket } from '../kernel/nft/socket.ts';
 import { kernelAtLeast } from '../kernel/release.ts';
 import { Rtnetlink } from '../kernel/rtnetlink/rtnetlink.ts';
@@ -43,18 +43,11 @@ function missingObjects(): readonly string[] {
 
 function programsOf(index: number, link: string): readonly string[] {
   return (['ingress', 'egress'] as const).flatMap((side) =>
-    attachedPrograms(index, side).map((id) => `${link} ${side}: ${programName(id)}`),
+    attachedPrograms(index, side).flatMap((id) => {
+      const name = programName(id);
+      return name === null ? [] : [`${link} ${side}: ${name || `program ${id}`}`];
+    }),
   );
-}
-
-const programInfoBytes = 80; // struct bpf_prog_info up to name
-const nameAt = 64;
-
-function programName(id: number): string {
-  using program = bpfFd('open program', BPF_PROG_GET_FD_BY_ID, [{ at: 0, u32: id }]);
-  const info = objectInfo('read program', program, programInfoBytes);
-  const bytes = new Uint8Array(info.buffer, info.byteOffset + nameAt, programInfoBytes - nameAt);
-  return new TextDecoder().decode(bytes).replace(/\0.*$/s, '') || `program ${id}`;
 }
 
 function tables(): readonly string[] {

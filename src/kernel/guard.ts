@@ -111,12 +111,15 @@ export class Guard {
     return this.#links.put(ifName, ifIndex, side, loaded);
   }
 
-  /** Null without a pin. */
+  /** Null without a pin. Read again while what the pin held is replaced: agent and runtime may guard a new link at once. */
   #half(ifName: IfName, side: LinkSide): Half | null {
-    const attached = this.#links.at(ifName, side);
-    if (!attached) return null;
-    const { ifIndex, programId } = attached;
-    return { ifIndex, program: programId === 0 ? '' : programName(programId) };
+    for (;;) {
+      const attached = this.#links.at(ifName, side);
+      if (!attached) return null;
+      const { ifIndex, programId } = attached;
+      const program = programId === 0 ? '' : programName(programId);
+      if (program !== null) return { ifIndex, program };
+    }
   }
 }
 

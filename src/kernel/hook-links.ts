@@ -74,12 +74,15 @@ class PinnedLinks implements HookPlaces {
     this.#directory = directory;
   }
 
+  /** Link and hook are read one after the other: again where the program was swapped in between. */
   at(ifName: IfName, side: LinkSide): Attached | null {
     using link = openPin(this.#pin(ifName, side));
     if (!link) return null;
-    const info = linkInfo(link);
-    const runs = info.ifIndex > 0 && info.side === side && isAttached(info.ifIndex, side, info.programId);
-    return { ifIndex: info.ifIndex, programId: runs ? info.programId : 0 };
+    for (;;) {
+      const { ifIndex, programId, side: at } = linkInfo(link);
+      const runs = ifIndex > 0 && at === side && isAttached(ifIndex, side, programId);
+      if (runs || linkInfo(link).programId === programId) return { ifIndex, programId: runs ? programId : 0 };
+    }
   }
 
   put(ifName: IfName, ifIndex: number, side: LinkSide, program: Fd): boolean {

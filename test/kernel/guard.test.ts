@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The guard on real links: packets between a workload's namespace and its host's. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,7 +29,7 @@ import { parseAddress } from '../../src/lib/address.ts';
 import type { Address, IfName } from '../../src/lib/brand.ts';
 import { hostCidr } from '../../src/lib/cidr.ts';
 import { InvalidError } from '../../src/lib/errors.ts';
-import { type Rig, rootTest } from './root-test.ts';
+import { type Rig, rootTest, until } from './root-test.ts';
 
 const ifName = 'cali1.2' as IfName;
 const own4 = parseAddress('10.65.0.2');
@@ -94,6 +95,45 @@ function delivered(from: NetNs, source: Address, to: NetNs, dst: Address, mark?:
 const toHost = (at: Scene, source: Address, dst: Address) => delivered(at.pod, source, at.host, dst);
 const toPod = (at: Scene, source: Address, dst: Address, mark?: number) =>
   delivered(at.host, source, at.pod, dst, mark);
+
+/** Its programs changed in turns, as fast as it goes, by a thread that counts the turns and ends when told. */
+function swapper(at: Scene): { readonly turns: Int32Array; end(): Promise<void> } {
+  const turns = new Int32Array(new SharedArrayBuffer(8));
+  const guard = new URL('../../src/kernel/guard.ts', import.meta.url).href;
+  const source = `import { workerData } from 'node:worker_threads'; import { Guard } from '${guard}';
+    const { directory, ifName, ifIndex, open, turns } = workerData;
+    for (const guard = new Guard(directory); !turns[1]; Atomics.add(turns, 0, 1)) {
+      guard.open(ifName, ifIndex, open);
+      guard.close(ifName, ifIndex);
+    }`;
+  const workerData = { directory: at.directory, ifName, ifIndex: at.link.ifIndex, open, turns };
+  const url = new URL(`data:text/javascript,${encodeURIComponent(source)}`);
+  const ended = once(at.host.worker(url, { workerData }), 'exit');
+  return {
+    turns,
+    async end() {
+      Atomics.store(turns, 1, 1);
+      assert.deepEqual(await ended, [0]);
+    },
+  };
+}
+
+rootTest('a guard that is changed while it is read has a state all the same', async (rig) => {
+  const at = scene(rig);
+  const { turns, end } = swapper(at);
+  const seen = new Set<string>();
+  try {
+    await until(() => Atomics.load(turns, 0) > 0, 'the first turn');
+    const read = () => at.host.run(() => seen.add(at.guard.state(ifName, at.link.ifIndex)));
+    while (Atomics.load(turns, 0) < 500) read();
+  } finally {
+    await end();
+  }
+  assert.ok(seen.has('closed'), 'between two turns');
+  seen.delete('closed');
+  seen.delete('open');
+  assert.deepEqual([...seen], []);
+});
 
 rootTest('a workload link is born closed, hardened and dressed', (rig) => {
   const at = scene(rig);

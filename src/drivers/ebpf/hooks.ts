@@ -72,7 +72,7 @@ export class Hooks implements Disposable {
   /** A link runs programs of bpf/: this data plane was at work here before, in this process or in one before. */
   wereInForce(): boolean {
     const ids = this.#links.names().map((name) => this.#links.at(name, 'ingress')?.programId ?? 0);
-    return ids.some((id) => id !== 0 && ours.has(programName(id)));
+    return ids.some((id) => id !== 0 && ours.has(programName(id) ?? ''));
   }
 
   /** True where one of our own open programs stands already, of this process or of one before. */

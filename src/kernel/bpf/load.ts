@@ -2,7 +2,7 @@
 /** Loading programs and their types: the verifier is asked for its log only after it refused. */
 import { release } from 'node:os';
 import { KernelError } from '../../lib/errors.ts';
-import { EAGAIN, ENOSPC } from '../sys/constants.ts';
+import { EAGAIN, ENOENT, ENOSPC } from '../sys/constants.ts';
 import type { Fd } from '../sys/fd.ts';
 import { errnoText } from '../sys/linux.ts';
 import { BPF_BTF_LOAD, BPF_PROG_GET_FD_BY_ID, BPF_PROG_LOAD, bpfFd, type Field, objectInfo } from './call.ts';
@@ -177,10 +177,20 @@ function loadBtfWithLog(operation: string, fields: readonly Field[]): Fd {
 }
 
 /** Name of a loaded program; null when it is gone. Needs CAP_SYS_ADMIN. */
-export function programName(id: number): string {
-  using fd = bpfFd(`open program ${id}`, BPF_PROG_GET_FD_BY_ID, [{ at: 0, u32: id }]);
+export function programName(id: number): string | null {
+  using fd = openProgram(id);
+  if (!fd) return null;
   const info = objectInfo(`read program ${id}`, fd, programInfoBytes);
   return cText(new Uint8Array(info.buffer, 64, objectNameBytes));
+}
+
+function openProgram(id: number): Fd | null {
+  try {
+    return bpfFd(`open program ${id}`, BPF_PROG_GET_FD_BY_ID, [{ at: 0, u32: id }]);
+  } catch (error) {
+    if (error instanceof KernelError && error.errno === ENOENT) return null;
+    throw error;
+  }
 }
 
 /** Its id, for `programId` of a program array and for links. */
