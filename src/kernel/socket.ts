@@ -41,8 +41,8 @@ export interface SocketOptions {
   readonly mark?: number;
   /** The one interface it uses (SO_BINDTODEVICE). */
   readonly ifName?: string;
-  /** What the kernel keeps for a reader that is late (SO_RCVBUFFORCE), each packet with its overhead. @defaultValue net.core.rmem_default */
-  readonly receiveBytes?: number;
+  /** Bytes that wait for a late reader, the kernel's overhead of each packet included. @defaultValue net.core.rmem_default */
+  readonly receiveBuffer?: number;
 }
 
 export interface Connecting {
@@ -162,8 +162,8 @@ function configured(
     if (options.ifName !== undefined) {
       sys.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, new TextEncoder().encode(options.ifName));
     }
-    if (options.receiveBytes !== undefined)
-      sys.setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, options.receiveBytes);
+    if (options.receiveBuffer !== undefined)
+      sys.setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, options.receiveBuffer);
     if (options.source) sys.bind(fd, encodeAddress(options.source));
     setUp(fd);
     return fd;

@@ -16,7 +16,7 @@ export interface ServedPort {
 
 const anyAddress = parseAddress('::');
 /** One process answers for all: what comes while it makes pods waits here. About 10,000 small datagrams. */
-const receiveBytes = 8 << 20;
+const receiveBuffer = 8 << 20;
 
 export class EchoServers {
   readonly #netns: NetNs;
@@ -54,7 +54,7 @@ export class EchoServers {
   }
 
   #udp(port: number): UdpSocket {
-    const fd = this.#netns.run(() => bindUdp({ address: anyAddress, port }, { receiveBytes }));
+    const fd = this.#netns.run(() => bindUdp({ address: anyAddress, port }, { receiveBuffer }));
     const socket = createSocket('udp6');
     socket.on('message', (message, from) => socket.send(message, from.port, from.address, () => {}));
     socket.bind({ fd: fd.release() });

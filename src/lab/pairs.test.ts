@@ -10,7 +10,7 @@ const tcp: PairOptions = { protocol: 'TCP', timeoutMs: 1000 };
 
 function pod(name: string, ...addresses: readonly string[]): PodView {
   const ports = [{ name: '', protocol: 'TCP', port: 8080 }] as const;
-  const common = { namespace: 'ns', node: 'n', wanted: [], phase: 'Running', hostNetwork: false };
+  const common = { uid: '', namespace: 'ns', node: 'n', wanted: [], phase: 'Running', hostNetwork: false };
   return { ...common, name, ports, addresses: addresses.map(parseAddress) };
 }
 

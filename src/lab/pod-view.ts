@@ -8,6 +8,8 @@ import type { ServedPort } from './echo.ts';
 export interface PodView {
   readonly namespace: string;
   readonly name: string;
+  /** Tells a Pod from an earlier one of its name. */
+  readonly uid: string;
   readonly node: string | null;
   /** As status.podIPs (or podIP) has them; empty until the lab assigned some or the author chose some. */
   readonly addresses: readonly Address[];
@@ -28,6 +30,7 @@ export function podView(pod: Resource): PodView {
   return {
     namespace: pod.metadata.namespace ?? 'default',
     name: pod.metadata.name,
+    uid: pod.metadata.uid ?? '',
     node: typeof spec.nodeName === 'string' && spec.nodeName !== '' ? spec.nodeName : null,
     addresses: addressesOf([...single, ...several]),
     wanted: addressesOf(jsonList(pod.metadata.annotations?.[ipAddrsAnnotation])),

@@ -13,9 +13,10 @@ import type { Datastore, Stored } from '../contract/datastore.ts';
 import { Guard } from '../kernel/guard.ts';
 import { listNetns, NetNs, removeNetns } from '../kernel/netns.ts';
 import { Rtnetlink } from '../kernel/rtnetlink/rtnetlink.ts';
+import { EINVAL } from '../kernel/sys/constants.ts';
 import { createWorkloadLink, cutWorkloadLink } from '../kernel/workload-link.ts';
 import type { Address, Cidr } from '../lib/brand.ts';
-import { AppError } from '../lib/errors.ts';
+import { AppError, KernelError } from '../lib/errors.ts';
 import { workloadInterfaceName } from '../model/kubernetes/pod.ts';
 import type { Resource } from '../model/types.ts';
 import { EchoServers } from './echo.ts';
@@ -27,7 +28,7 @@ import type { LabSpec } from './spec.ts';
 import { writeBack } from './write-back.ts';
 
 interface RunningPod {
-  readonly uid: string | undefined;
+  readonly uid: string;
   readonly place: Assignment;
   readonly netns: NetNs;
   readonly servers: EchoServers;
@@ -102,22 +103,21 @@ export class Pods {
 
   async #run(stored: Stored, view: PodView, place: Assignment): Promise<void> {
     const name = netnsOf(this.#layout, view);
-    if (this.#isAnothers(name, stored.resource, place)) this.#remove(name);
-    const pod = this.#running.get(name) ?? this.#start(name, stored.resource, place);
+    if (this.#isAnothers(name, view, place)) this.#remove(name);
+    const pod = this.#running.get(name) ?? this.#start(name, view, place);
     pod.servers.serve(view.ports);
     if (view.phase !== 'Running') await writeBack(this.#store, stored, runningStatus(stored.resource, place));
   }
 
   /** What stands under that name was made for an earlier Pod, or for a place that this one was not given after all. */
-  #isAnothers(name: string, pod: Resource, place: Assignment): boolean {
+  #isAnothers(name: string, view: PodView, place: Assignment): boolean {
     const standing = this.#running.get(name);
-    if (standing) return standing.uid !== pod.metadata.uid || !isDeepStrictEqual(standing.place, place);
-    const isStored = podView(pod).phase === 'Running'; // so a killed daemon made it, to the end
-    return !isStored && listNetns().includes(name);
+    if (standing) return standing.uid !== view.uid || !isDeepStrictEqual(standing.place, place);
+    const wasMade = view.phase === 'Running'; // to the end, by a daemon that was killed later
+    return !wasMade && listNetns().includes(name);
   }
 
-  #start(name: string, stored: Resource, place: Assignment): RunningPod {
-    const view = podView(stored);
+  #start(name: string, view: PodView, place: Assignment): RunningPod {
     const netns = ensureNetns(name);
     using node = NetNs.open(this.#layout.nodeNetns(place.node));
     using host = node.run(() => Rtnetlink.open());
@@ -128,7 +128,7 @@ export class Pods {
       node.run(() => createWorkloadLink(host, guard, { ifName, netns, addresses: place.addresses }));
       this.#log.info({ pod: `${view.namespace}/${view.name}`, ...place }, 'pod started');
     }
-    const pod = { uid: stored.metadata.uid, place, netns, servers: new EchoServers(netns) };
+    const pod = { uid: view.uid, place, netns, servers: new EchoServers(netns) };
     this.#running.set(name, pod);
     return pod;
   }
@@ -138,11 +138,8 @@ export class Pods {
     const pod = this.#running.get(name);
     this.#running.delete(name);
     pod?.servers.close();
-    pod?.netns.close();
-    {
-      using netns = NetNs.open(name);
-      cutWorkloadLink(netns);
-    }
+    using netns = pod?.netns ?? NetNs.open(name);
+    cutLink(netns);
     removeNetns(name);
     this.#log.info({ netns: name }, 'pod removed');
   }
@@ -159,6 +156,15 @@ function isPlaced(view: PodView): boolean {
 
 function netnsOf(layout: LabLayout, view: PodView): string {
   return layout.podNetns(view.namespace, view.name);
+}
+
+/** What is no namespace, a creation that was cut short, has none. */
+function cutLink(netns: NetNs): void {
+  try {
+    cutWorkloadLink(netns);
+  } catch (error) {
+    if (!(error instanceof KernelError) || error.errno !== EINVAL) throw error;
+  }
 }
 
 function raiseLoopback(): void {

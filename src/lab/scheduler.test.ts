@@ -11,6 +11,7 @@ const nodes = ['node1', 'node2'];
 
 function pod(name: string, change: Partial<PodView> = {}): PodView {
   return {
+    uid: '',
     namespace: 'default',
     name,
     node: null,

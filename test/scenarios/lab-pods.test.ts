@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Pods that come and go faster than the lab looks. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { listNetns } from '../../src/kernel/netns.ts';
 import { keyOf } from '../../src/model/kinds.ts';
 import type { Resource } from '../../src/model/types.ts';
 import { type LabRig, labTest } from '../support/lab-rig.ts';
@@ -33,6 +35,15 @@ labTest(
     assert.equal(new Set(seen).size, 3, 'a namespace of its own each time');
   },
 );
+
+labTest("names of namespaces whose making was cut short stand in no Pod's way", { nodes: 1 }, async (lab) => {
+  const [wanted, unwanted] = ['wanted', 'unwanted'].map((name) => lab.layout.podNetns('default', name));
+  for (const name of [wanted, unwanted]) writeFileSync(`/run/netns/${name}`, '');
+  await lab.put(pod('default/other', { ports: ['80'] }), pod('default/wanted', { ports: ['80'] }));
+  await lab.settle();
+  assert.ok(!listNetns().includes(unwanted ?? ''), 'removed');
+  await allPairsAgree(lab);
+});
 
 labTest(
   'what comes for Pods while the process that answers for them is busy is not lost',

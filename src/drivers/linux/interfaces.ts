@@ -50,7 +50,7 @@ export class Interfaces {
     return [...this.listing().keys()].map(parseIfName);
   }
 
-  /** Of every link that has any. */
+  /** A link without addresses has no row. */
   addresses(): ReadonlyMap<IfName, readonly Address[]> {
     this.#addresses ??= this.#listAddresses();
     return this.#addresses;
