@@ -63,6 +63,7 @@ test('a pod’s manifest is read for what running it takes', () => {
     metadata: {
       name: 'a',
       namespace: 'x',
+      uid: 'u-1',
       annotations: { 'cni.projectcalico.org/ipAddrs': '["10.65.0.7"]' },
     },
     spec: {
@@ -83,6 +84,7 @@ test('a pod’s manifest is read for what running it takes', () => {
   assert.deepEqual(view, {
     namespace: 'x',
     name: 'a',
+    uid: 'u-1',
     node: 'node1',
     addresses: ['10.65.0.8', 'fd65::8'],
     wanted: ['10.65.0.7'],
