@@ -24,6 +24,7 @@ const everything = [
   'drivers/nftables',
   'drivers/ebpf',
   'datastore',
+  'apiserver',
   'services',
   'observe',
   'agent',
@@ -64,6 +65,15 @@ const layers: { readonly [folder: string]: Layer } = {
   'drivers/ebpf': {
     may: ['lib', 'contract', 'rules', 'reconcile', 'kernel', 'drivers/linux'],
     why: 'the same, and nothing of the other data planes either',
+  },
+  apiserver: {
+    may: ['lib', 'model'],
+    why: 'a server of its own: it answers requests, and knows nothing of who asks',
+  },
+  'apiserver/objects': {
+    may: ['lib', 'model'],
+    pure: true,
+    why: 'the rules for objects are functions of objects; requests, clock and chance are outside',
   },
   datastore: { may: ['lib', 'model', 'contract'], why: 'whatever keeps the state behaves the same' },
   services: {

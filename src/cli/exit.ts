@@ -25,6 +25,8 @@ const byErrorCode: { readonly [C in AppError['code']]: ExitCode } = {
   UNAVAILABLE: exitCodes.unreachable,
   REVISION_GONE: exitCodes.unreachable,
   TIMEOUT: exitCodes.timeout,
+  FORBIDDEN: exitCodes.unreachable,
+  PARTIAL: exitCodes.partial,
   UNSUPPORTED: exitCodes.error,
   KERNEL: exitCodes.error,
 };

@@ -3,9 +3,11 @@
  * The seam between whatever keeps the cluster's state (tier 1's stores) and all who read or write it.
  *
  * Owns:       Datastore (resources by key, compare-and-swap, watch) and Syncer (one converging stream for the graph).
- * Invariants: a revision is opaque; a watch from a revision gives every later change of the kind, in order per key.
+ * Invariants: a revision is opaque, but for revision.ts, which tells whether one position has reached another; a watch
+ *             from a position gives every later change, in order per key.
  *             Loss of the store is an UnavailableError here and nothing elsewhere: no one clears state because of it.
- * Next:       datastore/embedded/store.ts keeps it in SQLite, datastore/syncer.ts joins list and watch.
+ * Next:       revision.ts; datastore/embedded/store.ts keeps it in SQLite, datastore/etcd/store.ts in etcd,
+ *             datastore/kubernetes/store.ts in a Kubernetes API; datastore/syncer.ts joins list and watch.
  */
 import type { Revision } from '../lib/brand.ts';
 import type { Resource, ResourceKey, ResourceKind, Update } from '../model/types.ts';
@@ -22,18 +24,31 @@ export interface Stored {
  * the caller.
  */
 export interface Datastore extends AsyncDisposable {
+  /** What is written in one `writeAll` is seen by no one in part. Where false (Kubernetes), see `writeAll`. */
+  readonly writesAtomically: boolean;
+  /** What was, and who changed it; null where the back end keeps none. */
+  readonly history: History | null;
   get(key: ResourceKey): Promise<Stored>;
-  list(kind: ResourceKind, namespace?: string): Promise<{ items: readonly Stored[]; revision: Revision }>;
-  /** Every kind, as one consistent snapshot. */
-  snapshot(): Promise<{ items: readonly Stored[]; revision: Revision }>;
+  /** By namespace, then name. `revision` is the position of the list: a watch goes on from there. */
+  list(kind: ResourceKind, namespace?: string): Promise<Listed>;
+  /** Every kind; consistent as a whole where `writesAtomically`, else within each kind. */
+  snapshot(): Promise<Listed>;
+  /** The position at which a watcher has heard all that was written to these kinds before the call. */
+  position(kinds: readonly ResourceKind[]): Promise<Revision>;
   create(key: ResourceKey, resource: Resource): Promise<Stored>;
   /** Compare-and-swap: succeeds only while the stored revision is `ifRevision`. */
   update(key: ResourceKey, resource: Resource, ifRevision: Revision): Promise<Stored>;
   delete(key: ResourceKey, ifRevision?: Revision): Promise<void>;
-  /** All or nothing: every write is done, in one transaction and in this order, or none is. */
+  /**
+   * All or nothing: every write is done, in one transaction and in this order, or none is. A back end without
+   * transactions tries each as a dry run before it writes the first.
+   *
+   * @throws {PartialWriteError} only there, when one was refused in spite of that: says which were done.
+   */
   writeAll(writes: readonly Write[]): Promise<readonly Stored[]>;
   /**
-   * Every change of any kind after `from`, then bookmarks as the store moves on. Ends when `signal` aborts.
+   * Every change of any kind after `from`, then bookmarks as the store moves on. A batch ends with a bookmark: the
+   * position of whoever has read it; on other events `revision` is the object's. Ends when `signal` aborts.
    *
    * @throws {RevisionGoneError} when `from` was compacted away: list again and watch from there.
    */
@@ -49,6 +64,30 @@ export type Write =
       readonly ifRevision: Revision;
     }
   | { readonly op: 'delete'; readonly key: ResourceKey; readonly ifRevision?: Revision };
+
+export interface Listed {
+  readonly items: readonly Stored[];
+  readonly revision: Revision;
+}
+
+/** What a store remembers of the past, as far back as it keeps it. */
+export interface History {
+  /** Of one key, oldest first. */
+  changes(key: ResourceKey): Promise<readonly PastChange[]>;
+  /** The whole as it was. @throws {RevisionGoneError} when it is no longer, or not yet, known. */
+  at(point: PointInTime): Promise<Listed>;
+}
+
+export type PointInTime = { readonly revision: Revision } | { readonly time: Date };
+
+export interface PastChange {
+  readonly revision: Revision;
+  readonly time: Date;
+  /** Who wrote: `root: muslin apply -f web.yaml`. */
+  readonly writer: string;
+  /** null: deleted. */
+  readonly resource: Resource | null;
+}
 
 export type WatchEvent =
   | { readonly type: 'put'; readonly stored: Stored }

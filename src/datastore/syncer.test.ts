@@ -22,6 +22,9 @@ function storeOf(items: readonly Stored[]): Datastore {
     throw new UnavailableError('this store is only read');
   };
   return {
+    writesAtomically: true,
+    history: null,
+    position: async () => revision,
     get: refuse,
     list: refuse,
     create: refuse,

@@ -16,6 +16,8 @@ export type ErrorCode =
   | 'UNSUPPORTED'
   | 'KERNEL'
   | 'USAGE'
+  | 'PARTIAL'
+  | 'FORBIDDEN'
   | 'TIMEOUT';
 
 export abstract class AppError extends Error {
@@ -78,6 +80,16 @@ export class UnsupportedError extends AppError {
 /** The command line is wrong: print the usage. */
 export class UsageError extends AppError {
   readonly code = 'USAGE';
+}
+
+/** The other side knows the caller too little, or allows him too little: other credentials, not another try. */
+export class ForbiddenError extends AppError {
+  readonly code = 'FORBIDDEN';
+}
+
+/** Some of it was done and the rest was not: the message names both, the caller decides what becomes of the first. */
+export class PartialWriteError extends AppError {
+  readonly code = 'PARTIAL';
 }
 
 /** It did not come about in the time allowed. */

@@ -7,7 +7,7 @@
  *             "everything was deleted". A file that went, or that another took the place of, is noticed and let go of.
  */
 import { statSync } from 'node:fs';
-import type { Datastore, Stored, WatchEvent, Write } from '../../contract/datastore.ts';
+import type { Datastore, Listed, Stored, WatchEvent, Write } from '../../contract/datastore.ts';
 import type { Revision } from '../../lib/brand.ts';
 import { UnavailableError } from '../../lib/errors.ts';
 import type { Resource, ResourceKey, ResourceKind } from '../../model/types.ts';
@@ -23,6 +23,8 @@ interface Attachment {
 }
 
 export class AttachedStore implements Datastore {
+  readonly writesAtomically = true;
+  readonly history = null;
   readonly #file: string;
   #attachment: Attachment | null = null;
 
@@ -34,12 +36,16 @@ export class AttachedStore implements Datastore {
     return (await this.#attached()).store.get(key);
   }
 
-  async list(kind: ResourceKind, namespace?: string): Promise<{ items: Stored[]; revision: Revision }> {
+  async list(kind: ResourceKind, namespace?: string): Promise<Listed> {
     return (await this.#attached()).store.list(kind, namespace);
   }
 
-  async snapshot(): Promise<{ items: Stored[]; revision: Revision }> {
+  async snapshot(): Promise<Listed> {
     return (await this.#attached()).store.snapshot();
+  }
+
+  async position(): Promise<Revision> {
+    return (await this.#attached()).store.position();
   }
 
   async create(key: ResourceKey, resource: Resource): Promise<Stored> {

@@ -10,7 +10,7 @@
  * Next:       schema.ts for the tables, wake.ts for how another process's write is noticed, ../syncer.ts for the reader.
  */
 import { randomUUID } from 'node:crypto';
-import type { Datastore, Stored, WatchEvent, Write } from '../../contract/datastore.ts';
+import type { Datastore, Listed, Stored, WatchEvent, Write } from '../../contract/datastore.ts';
 import type { Revision } from '../../lib/brand.ts';
 import {
   AlreadyExistsError,
@@ -50,6 +50,8 @@ interface Pending {
 }
 
 export class EmbeddedStore implements Datastore {
+  readonly writesAtomically = true;
+  readonly history = null;
   readonly #db: Database;
   readonly #wake: WakeUp;
   readonly #historyRevisions: number;
@@ -68,14 +70,18 @@ export class EmbeddedStore implements Datastore {
     return this.#guarded(() => this.#read(key));
   }
 
-  async list(kind: ResourceKind, namespace?: string): Promise<{ items: Stored[]; revision: Revision }> {
+  async list(kind: ResourceKind, namespace?: string): Promise<Listed> {
     const inNamespace = namespace === undefined ? '' : ' AND namespace = ?';
     const sql = `SELECT * FROM resource WHERE kind = ?${inNamespace} ORDER BY namespace, name`;
     return this.#consistently(sql, namespace === undefined ? [kind] : [kind, namespace]);
   }
 
-  async snapshot(): Promise<{ items: Stored[]; revision: Revision }> {
+  async snapshot(): Promise<Listed> {
     return this.#consistently('SELECT * FROM resource ORDER BY kind, namespace, name', []);
+  }
+
+  async position(): Promise<Revision> {
+    return this.#guarded(() => toRevision(this.#fact('revision')));
   }
 
   async create(key: ResourceKey, resource: Resource): Promise<Stored> {

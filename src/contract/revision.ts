@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The one thing that is known of a position in a store: whether another lies behind it.
+ *
+ * A store with one order for everything (SQLite, etcd) gives a decimal number. The Kubernetes API orders each kind by
+ * itself (KEP-5504: resource versions of one resource compare as integers): `Pod=12;Tier=7`, with a part for each kind
+ * that the position speaks of. A number by itself stands for every kind.
+ */
+import type { Revision } from '../lib/brand.ts';
+import type { ResourceKind } from '../model/types.ts';
+
+/** By kind; or one number, of every kind. */
+export type Position = bigint | ReadonlyMap<ResourceKind, bigint>;
+
+/** Whoever has heard everything up to `position` has heard everything up to `wanted`. */
+export function reached(position: Revision, wanted: Revision): boolean {
+  const have = parsePosition(position);
+  const want = parsePosition(wanted);
+  if (have === null || want === null) return false;
+  if (typeof want === 'bigint') return least(have) >= want;
+  return [...want].every(([kind, revision]) => (partOf(have, kind) ?? -1n) >= revision);
+}
+
+/** null for what no store gave. */
+export function parsePosition(revision: string): Position | null {
+  if (/^\d{1,20}$/.test(revision)) return BigInt(revision);
+  const parts = revision.split(';').map((part) => /^([A-Za-z]+)=(\d{1,20})$/.exec(part));
+  if (!parts.every((part) => part !== null)) return null;
+  return new Map(parts.map(([, kind = '', number = '']) => [kind as ResourceKind, BigInt(number)]));
+}
+
+/** Kinds in alphabetical order, so that equal positions are equal texts. */
+export function formatPosition(position: Position): Revision {
+  if (typeof position === 'bigint') return String(position) as Revision;
+  const parts = [...position].map(([kind, revision]) => `${kind}=${revision}`);
+  return parts.sort().join(';') as Revision;
+}
+
+/** undefined: the position says nothing of that kind. */
+export function partOf(position: Position, kind: ResourceKind): bigint | undefined {
+  return typeof position === 'bigint' ? position : position.get(kind);
+}
+
+function least(position: Position): bigint {
+  if (typeof position === 'bigint') return position;
+  const parts = [...position.values()].sort((a, b) => Number(a - b));
+  return parts[0] ?? -1n;
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Which store, and how it is reached: what files, environment and arguments come down to (config-sources.ts). */
+import type { Secret } from '../lib/secret.ts';
+
+export type DatastoreConfig = EmbeddedConfig | EtcdConfig | KubernetesConfig;
+
+export interface EmbeddedConfig {
+  readonly type: 'embedded';
+  readonly file: string;
+}
+
+export interface EtcdConfig {
+  readonly type: 'etcd';
+  /** `https://10.0.0.1:2379`, `http://...`, or `unix:///run/etcd.sock`; tried in turn. */
+  readonly endpoints: readonly string[];
+  readonly username?: string;
+  readonly password?: Secret;
+  /** PEM texts. Absent: no TLS with http and unix, the system's authorities with https. */
+  readonly tls?: TlsConfig;
+}
+
+export interface TlsConfig {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: Secret;
+}
+
+export interface KubernetesConfig {
+  readonly type: 'kubernetes';
+  /** Paths, in order, as KUBECONFIG lists them. Empty: the service account of the pod that we run in. */
+  readonly kubeconfig: readonly string[];
+  /** @defaultValue the file's current one */
+  readonly context?: string;
+}
+
+/** Something found in a store that is none of ours or cannot be read: told once, and left where it is. */
+export interface StrangeEntry {
+  readonly where: string;
+  readonly problem: string;
+}
+
+/** What a store tells whoever opened it, besides answering. */
+export interface StoreNotices {
+  readonly onStrange?: (entry: StrangeEntry) => void;
+}
