@@ -33,6 +33,8 @@ export interface Datastore extends AsyncDisposable {
   list(kind: ResourceKind, namespace?: string): Promise<Listed>;
   /** Every kind; consistent as a whole where `writesAtomically`, else within each kind. */
   snapshot(): Promise<Listed>;
+  /** What `snapshot` would list, without the resources: enough to find what a reader missed. */
+  index?(): Promise<Index>;
   /** The position at which a watcher has heard all that was written to these kinds before the call. */
   position(kinds: readonly ResourceKind[]): Promise<Revision>;
   create(key: ResourceKey, resource: Resource): Promise<Stored>;
@@ -69,6 +71,13 @@ export interface Listed {
   readonly items: readonly Stored[];
   readonly revision: Revision;
 }
+
+export interface Index {
+  readonly items: readonly Indexed[];
+  readonly revision: Revision;
+}
+
+export type Indexed = Pick<Stored, 'key' | 'revision'>;
 
 /** What a store remembers of the past, as far back as it keeps it. */
 export interface History {

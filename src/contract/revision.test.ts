@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Revision } from '../lib/brand.ts';
-import { formatPosition, parsePosition, reached } from './revision.ts';
+import { formatPosition, later, parsePosition, reached } from './revision.ts';
 
 const cases: readonly [string, string, boolean][] = [
   ['7', '7', true],
@@ -29,4 +29,9 @@ for (const [position, wanted, expected] of cases) {
 test('a position is written in one way', () => {
   assert.equal(formatPosition(parsePosition('Tier=7;Pod=12') ?? 0n), 'Pod=12;Tier=7');
   assert.equal(formatPosition(parsePosition('0042') ?? 0n), '42');
+});
+
+test('the later of two positions has reached both', () => {
+  assert.equal(later('9' as Revision, '10' as Revision), '10');
+  assert.equal(later('Pod=3;Tier=9' as Revision, 'Node=1;Pod=4' as Revision), 'Node=1;Pod=4;Tier=9');
 });

@@ -21,6 +21,18 @@ export function reached(position: Revision, wanted: Revision): boolean {
   return [...want].every(([kind, revision]) => (partOf(have, kind) ?? -1n) >= revision);
 }
 
+/** The position of whoever has heard both. */
+export function later(a: Revision, b: Revision): Revision {
+  const [left, right] = [parsePosition(a), parsePosition(b)];
+  if (left === null || right === null) return left === null ? b : a;
+  if (typeof left === 'bigint' || typeof right === 'bigint') return reached(a, b) ? a : b;
+  const joined = new Map(left);
+  for (const [kind, revision] of right) {
+    if ((left.get(kind) ?? -1n) < revision) joined.set(kind, revision);
+  }
+  return formatPosition(joined);
+}
+
 /** null for what no store gave. */
 export function parsePosition(revision: string): Position | null {
   if (/^\d{1,20}$/.test(revision)) return BigInt(revision);

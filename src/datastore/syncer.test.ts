@@ -110,8 +110,6 @@ test('resources are told as they are stored, before what becomes of them, also t
     'Profile there',
     'web gone',
     'ns-0 gone',
-    'Profile gone',
-    'p gone',
-    'WorkloadEndpoint gone',
+    'Profile gone', // and nothing of p, which was never told
   ]);
 });

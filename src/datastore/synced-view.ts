@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What the sink was told, by path, and at which revision: the fence that lets no object go back.
+ *
+ * Owns:       the key and revision of every object told as present; what was deleted while an audit reads.
+ * Takes in:   events and indexes. Gives out: which of them are news.
+ * Invariants: a put or delete older than what was told is none. An object is missing only when an index that is as late
+ *             as the object lacks it.
+ */
+import type { Index, Indexed } from '../contract/datastore.ts';
+import { parsePosition, partOf } from '../contract/revision.ts';
+import type { KeyPath, Revision } from '../lib/brand.ts';
+import { keyPath } from '../model/kinds.ts';
+import type { ResourceKey, ResourceKind } from '../model/types.ts';
+
+interface Known {
+  readonly key: ResourceKey;
+  /** -1: of a history that is over (the store was restored), so anything is news. */
+  readonly revision: bigint;
+}
+
+/** What an index shows that the sink does not know. */
+export interface Difference {
+  /** Not told, or told as of an older revision. */
+  readonly behind: readonly Indexed[];
+  /** Told as present, and gone. */
+  readonly missing: readonly ResourceKey[];
+}
+
+export class SyncedView {
+  readonly #known = new Map<KeyPath, Known>();
+  readonly #counts = new Map<ResourceKind, number>();
+  /** Deletions since the list that is being read; null when none is. */
+  #deleted: Map<KeyPath, bigint> | null = null;
+
+  get size(): number {
+    return this.#known.size;
+  }
+
+  countOf(kind: ResourceKind): number {
+    return this.#counts.get(kind) ?? 0;
+  }
+
+  /** @returns whether it is news. */
+  put({ key, revision }: Indexed): boolean {
+    const path = keyPath(key);
+    const number = numberOf(revision);
+    const known = this.#known.get(path);
+    if ((known && known.revision > number) || (this.#deleted?.get(path) ?? -1n) > number) return false;
+    if (!known) this.#count(key.kind, 1);
+    this.#known.set(path, { key, revision: number });
+    return true;
+  }
+
+  /** @returns whether it is news: an object told as present, not written since. */
+  delete(key: ResourceKey, revision: Revision): boolean {
+    const path = keyPath(key);
+    const number = numberOf(revision);
+    this.#deleted?.set(path, number);
+    const known = this.#known.get(path);
+    if (!known || known.revision > number) return false;
+    this.#forget(path, key.kind);
+    return true;
+  }
+
+  /** Of what `differenceTo` found missing. */
+  forget(key: ResourceKey): void {
+    const path = keyPath(key);
+    if (this.#known.has(path)) this.#forget(path, key.kind);
+  }
+
+  differenceTo({ items, revision }: Index): Difference {
+    const present = new Set<KeyPath>();
+    const behind = items.filter((item) => {
+      const path = keyPath(item.key);
+      present.add(path);
+      return this.#isNews(path, numberOf(item.revision));
+    });
+    const position = parsePosition(revision) ?? -1n;
+    const missing = [...this.#known].filter(
+      ([path, known]) => !present.has(path) && known.revision <= (partOf(position, known.key.kind) ?? -1n),
+    );
+    return { behind, missing: missing.map(([, { key }]) => key) };
+  }
+
+  /** From now on the store counts revisions anew: what is known says nothing of what is older. */
+  startNewHistory(): void {
+    for (const [path, { key }] of this.#known) this.#known.set(path, { key, revision: -1n });
+  }
+
+  /** Until disposed of, deletions are remembered: a list that was read before them would bring the objects back. One at a time. */
+  rememberDeletions(): Disposable {
+    this.#deleted = new Map();
+    return {
+      [Symbol.dispose]: () => {
+        this.#deleted = null;
+      },
+    };
+  }
+
+  #isNews(path: KeyPath, revision: bigint): boolean {
+    const known = this.#known.get(path);
+    if (known) return known.revision < revision;
+    return (this.#deleted?.get(path) ?? -1n) < revision;
+  }
+
+  #forget(path: KeyPath, kind: ResourceKind): void {
+    this.#known.delete(path);
+    this.#count(kind, -1);
+  }
+
+  #count(kind: ResourceKind, by: number): void {
+    this.#counts.set(kind, this.countOf(kind) + by);
+  }
+}
+
+/** What is no number has no order: it is taken as news. */
+function numberOf(revision: Revision): bigint {
+  return /^\d{1,20}$/.test(revision) ? BigInt(revision) : -1n;
+}
