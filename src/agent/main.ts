@@ -36,6 +36,7 @@ export async function runAgent(config: AgentConfig): Promise<void> {
   status.showSettings(() => graph.settings());
   const batches = new Batcher(graph, (message) => applying.onMessage(message), services, services.flow);
   const syncer = new StoreSyncer(store, status.ofSyncer());
+  status.showSyncing(syncer);
 
   await using server = await serveStatus(config, status, new Looking(config.node, driver, log));
   log.info({ node: config.node, datastore: config.datastore, status: server.path }, 'agent started');

@@ -79,9 +79,9 @@ test('a failure holds the revision back and is a reason not to be ready', () => 
 
 test('waiting ends when the revision is in force, or with the time', async () => {
   const { status, told, start, report } = rig();
-  const waiting = status.untilEnforced(5n, new AbortController().signal);
+  const waiting = status.untilEnforced('5' as Revision, new AbortController().signal);
   const cut = new AbortController();
-  const tooFar = status.untilEnforced(7n, cut.signal);
+  const tooFar = status.untilEnforced('7' as Revision, cut.signal);
   told('5');
   status.onFlush(1);
   start();

@@ -5,7 +5,8 @@
  *     GET /readiness  204 when the store was read and all of it is in force; else 503 with the reasons
  *     GET /liveness   204 while the event loop turns
  *     GET /status     the whole as JSON, StatusReport
- *     GET /enforced?revision=N&timeoutMs=M   204 once the store's revision N is in force on this node; else 503
+ *     GET /enforced?revision=R&timeoutMs=M   204 once the store's position R is in force on this node; else 503
+ *     POST /confirm-deletions   what E-MASSDELETE holds back is meant
  *     GET /flows, /ebpf/...   what the data plane does: looking.ts
  *
  * Health answers are Calico's (felix: 204 without detail when healthy, 503 when not).
@@ -16,7 +17,9 @@ import { dirname } from 'node:path';
 import type { DataplaneName } from '../contract/config.ts';
 import type { ApplyFailure, ApplyReport } from '../contract/dataplane.ts';
 import type { SyncStatus } from '../contract/datastore.ts';
-import type { SyncerOptions } from '../datastore/syncer.ts';
+import { parsePosition, reached } from '../contract/revision.ts';
+import type { HeldDeletion } from '../datastore/mass-deletion.ts';
+import type { StoreSyncer, SyncerOptions } from '../datastore/syncer.ts';
 import type { Revision } from '../lib/brand.ts';
 import type { Fault } from '../lib/errors.ts';
 import { Notice } from '../lib/notice.ts';
@@ -29,6 +32,9 @@ import type { AgentConfig } from './config.ts';
 import type { Log } from './log.ts';
 import type { Looking } from './looking.ts';
 
+/** How long the watch may take before a list is read for whoever waits. */
+const askAfterMs = 500;
+
 export interface StatusReport {
   readonly node: string;
   readonly pid: number;
@@ -37,7 +43,7 @@ export interface StatusReport {
   /** Empty when ready. */
   readonly reasons: readonly string[];
   readonly datastore: SyncStatus | 'unreachable';
-  /** The store's revision that is in force here. */
+  /** The store's position that is in force here. */
   readonly enforcedRevision: string;
   readonly openEndpoints: readonly string[];
   readonly failures: readonly ApplyFailure[];
@@ -46,6 +52,10 @@ export interface StatusReport {
   readonly applies: number;
   /** Of this node, as far as any layer sets them; `effect` says what each does. */
   readonly settings: readonly Setting[];
+  /** How often the store was compared with what is known of it, and how many objects a watch had not told. */
+  readonly audits: { readonly done: number; readonly repaired: number };
+  /** E-MASSDELETE: deletions that are not believed until confirmed. */
+  readonly heldDeletions: readonly HeldDeletion[];
 }
 
 export class AgentStatus implements BatchListener {
@@ -66,6 +76,10 @@ export class AgentStatus implements BatchListener {
   #applies = 0;
   #settings: () => readonly Setting[] = () => [];
   #ofServices: () => readonly ResourceFaults[] = () => [];
+  #syncing: Pick<StoreSyncer, 'audit' | 'confirmDeletions'> | null = null;
+  #held: readonly HeldDeletion[] = [];
+  #audits = 0;
+  #repairs = 0;
 
   constructor(config: Pick<AgentConfig, 'node' | 'dataplane'>, log: Log) {
     this.#node = config.node;
@@ -83,6 +97,8 @@ export class AgentStatus implements BatchListener {
       onRevision: (revision) => {
         this.#told = revision;
       },
+      onAudit: (repaired) => this.#onAudit(repaired),
+      onHeld: (held) => this.#onHeld(held),
     };
   }
 
@@ -105,6 +121,18 @@ export class AgentStatus implements BatchListener {
     if (messages > 0) this.#pending = true;
     else if (!this.#pending && this.#applying === null && this.#enforced !== null)
       this.#setEnforced(this.#flushed);
+  }
+
+  /** @param syncing - who looks when a position is waited for, and who holds deletions back. */
+  showSyncing(syncing: Pick<StoreSyncer, 'audit' | 'confirmDeletions'>): void {
+    this.#syncing = syncing;
+  }
+
+  /** @returns what was held back. */
+  confirmDeletions(): readonly HeldDeletion[] {
+    const held = this.#held;
+    this.#syncing?.confirmDeletions();
+    return held;
   }
 
   /** @param settings - asked for each report anew. */
@@ -137,6 +165,8 @@ export class AgentStatus implements BatchListener {
       invalid: this.#invalidResources(),
       applies: this.#applies,
       settings: this.#settings(),
+      audits: { done: this.#audits, repaired: this.#repairs },
+      heldDeletions: this.#held,
     };
   }
 
@@ -153,19 +183,38 @@ export class AgentStatus implements BatchListener {
   }
 
   /** @returns whether the revision was in force within the time. */
-  async untilEnforced(revision: bigint, signal: AbortSignal): Promise<boolean> {
+  async untilEnforced(revision: Revision, signal: AbortSignal): Promise<boolean> {
+    const asking = setInterval(() => this.#askIfBehind(revision), askAfterMs);
     while (!this.#isEnforced(revision) && !signal.aborted) await this.#newlyEnforced.next(signal);
+    clearInterval(asking);
     return this.#isEnforced(revision);
   }
 
-  /** Revisions of every store we have count upwards; here, and only here, they are compared for order. */
-  #isEnforced(revision: bigint): boolean {
-    return this.#enforced !== null && BigInt(this.#enforced) >= revision;
+  #isEnforced(revision: Revision): boolean {
+    return this.#enforced !== null && reached(this.#enforced, revision);
+  }
+
+  /** A kind to which nothing was written may be silent for a minute (Kubernetes' bookmarks): a list tells where it stands. */
+  #askIfBehind(revision: Revision): void {
+    if (!reached(this.#told, revision)) this.#syncing?.audit();
   }
 
   #setEnforced(revision: Revision): void {
     this.#enforced = revision;
     this.#newlyEnforced.ring();
+  }
+
+  #onAudit(repaired: number): void {
+    this.#audits++;
+    this.#repairs += repaired;
+    if (repaired > 0) this.#log.warn({ repaired }, 'the watch had not told everything; a full list did');
+  }
+
+  #onHeld(held: readonly HeldDeletion[]): void {
+    const changed = JSON.stringify(held) !== JSON.stringify(this.#held);
+    this.#held = held;
+    if (changed && held.length > 0)
+      this.#log.error({ held }, 'E-MASSDELETE: the store lacks very many objects; they stay in force');
   }
 
   #onFaults(resource: string, faults: readonly Fault[]): void {
@@ -207,11 +256,16 @@ export class AgentStatus implements BatchListener {
     const failed = this.#report?.failed ?? [];
     return [
       ...(this.#sync === 'in-sync' ? [] : [`datastore: ${this.#sync}`]),
+      ...this.#held.map(heldText),
       ...(this.#report ? [] : ['nothing was applied yet']),
       ...(this.#error === null ? [] : [`data plane: ${this.#error}`]),
       ...failed.map((failure) => `${failure.table} ${failure.key}: ${failure.message}`),
     ];
   }
+}
+
+function heldText({ kind, missing, of }: HeldDeletion): string {
+  return `E-MASSDELETE: the datastore lacks ${missing} of ${of} ${kind}: they stay in force until you confirm (muslin datastore confirm-deletions) or they are back`;
 }
 
 export async function serveStatus(
@@ -250,12 +304,17 @@ async function answer(
       return report.ready ? end(response, 204) : end(response, 503, { reasons: report.reasons });
     case '/status':
       return end(response, 200, report);
+    case '/confirm-deletions':
+      if (request.method !== 'POST') return end(response, 405, { reasons: ['want POST'] });
+      return end(response, 200, { confirmed: status.confirmDeletions() });
     case '/enforced':
       return answerEnforced(status, url, response);
     default:
       if (await looking.answer(url, response)) return;
       return end(response, 404, {
-        reasons: ['want /readiness, /liveness, /status, /enforced?revision=N, /flows or /ebpf/...'],
+        reasons: [
+          'want /readiness, /liveness, /status, /enforced?revision=R, /confirm-deletions, /flows or /ebpf/...',
+        ],
       });
   }
 }
@@ -263,13 +322,15 @@ async function answer(
 async function answerEnforced(status: AgentStatus, url: URL, response: ServerResponse): Promise<void> {
   const revision = url.searchParams.get('revision') ?? '';
   const timeoutMs = Number(url.searchParams.get('timeoutMs') ?? '10000');
-  if (!/^\d{1,18}$/.test(revision) || !(timeoutMs >= 0 && timeoutMs <= 600_000)) {
-    return end(response, 400, { reasons: ['want revision=N and timeoutMs from 0 to 600000'] });
+  if (parsePosition(revision) === null || !(timeoutMs >= 0 && timeoutMs <= 600_000)) {
+    return end(response, 400, {
+      reasons: ['want revision=R, as this datastore gives them, and timeoutMs from 0 to 600000'],
+    });
   }
   const gone = new AbortController();
   response.once('close', () => gone.abort());
   const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(timeoutMs)]);
-  if (await status.untilEnforced(BigInt(revision), signal)) return end(response, 204);
+  if (await status.untilEnforced(revision as Revision, signal)) return end(response, 204);
   end(response, 503, { reasons: status.report().reasons });
 }
 

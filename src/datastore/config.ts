@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Which store, and how it is reached: what files, environment and arguments come down to (config-sources.ts). */
+import { assertNever } from '../lib/errors.ts';
 import type { Secret } from '../lib/secret.ts';
 
 export type DatastoreConfig = EmbeddedConfig | EtcdConfig | KubernetesConfig;
@@ -27,10 +28,31 @@ export interface TlsConfig {
 
 export interface KubernetesConfig {
   readonly type: 'kubernetes';
-  /** Paths, in order, as KUBECONFIG lists them. Empty: the service account of the pod that we run in. */
+  /** Paths, in order, as KUBECONFIG lists them. Empty with no `inline` and no `server`: the service account of our pod. */
   readonly kubeconfig: readonly string[];
+  /** A kubeconfig's text itself. */
+  readonly inline?: Secret;
   /** @defaultValue the file's current one */
   readonly context?: string;
+  /** `https://10.0.0.1:6443`; wins over the kubeconfig's. */
+  readonly server?: string;
+  readonly tls?: TlsConfig;
+  readonly token?: Secret;
+  readonly insecureSkipVerify?: boolean;
+}
+
+/** Of messages: which store it is, and no secret. */
+export function placeText(config: DatastoreConfig): string {
+  switch (config.type) {
+    case 'embedded':
+      return config.file;
+    case 'etcd':
+      return `etcd ${config.endpoints.join(',')}`;
+    case 'kubernetes':
+      return `kubernetes ${config.server ?? (config.kubeconfig.join(':') || (config.inline ? 'by an inline kubeconfig' : 'of this pod'))}`;
+    default:
+      return assertNever(config);
+  }
 }
 
 /** Something found in a store that is none of ours or cannot be read: told once, and left where it is. */

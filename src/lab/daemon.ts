@@ -10,10 +10,11 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { destination, pino } from 'pino';
-import type { Stored } from '../contract/datastore.ts';
+import type { Datastore, Stored } from '../contract/datastore.ts';
+import { parsePosition, reached } from '../contract/revision.ts';
 import { EmbeddedStore } from '../datastore/embedded/store.ts';
 import { isBpffs, mountBpffs } from '../kernel/bpf/bpffs.ts';
-import type { Cidr } from '../lib/brand.ts';
+import type { Cidr, Revision } from '../lib/brand.ts';
 import { tryParseCidr } from '../lib/cidr.ts';
 import { AppError } from '../lib/errors.ts';
 import { Notice } from '../lib/notice.ts';
@@ -49,13 +50,13 @@ export async function runLabDaemon(layout: LabLayout): Promise<void> {
 
 /** Follows the store: after every change Pods and Services are made to agree, until a pass finds nothing new. */
 class Settled {
-  readonly #store: EmbeddedStore;
+  readonly #store: Datastore;
   readonly #pods: Pods;
   readonly #services: Services;
   readonly #settled = new Notice();
-  #revision = -1n;
+  #revision: Revision | null = null;
 
-  constructor(store: EmbeddedStore, pods: Pods, services: Services) {
+  constructor(store: Datastore, pods: Pods, services: Services) {
     this.#store = store;
     this.#pods = pods;
     this.#services = services;
@@ -68,7 +69,7 @@ class Settled {
         const of = (kind: ResourceKind) => items.filter((item) => item.key.kind === kind);
         await this.#services.converge(of('Service'));
         await this.#pods.converge(of('Pod'), poolsOf(items));
-        this.#settle(BigInt(revision));
+        this.#settle(revision);
         const changed = this.#store.watch(revision, signal)[Symbol.asyncIterator]();
         await changed.next();
         await changed.return?.(undefined);
@@ -80,15 +81,19 @@ class Settled {
     }
   }
 
-  /** Resolves with the store's revision once everything up to `revision` was seen and done. */
-  async until(revision: bigint, signal: AbortSignal): Promise<bigint | null> {
-    while (this.#revision < revision && !signal.aborted) {
+  /** Resolves with the store's position once everything up to `revision` was seen and done. */
+  async until(revision: Revision, signal: AbortSignal): Promise<Revision | null> {
+    while (!this.#isSettled(revision) && !signal.aborted) {
       await this.#settled.next(signal);
     }
-    return this.#revision >= revision ? BigInt((await this.#store.snapshot()).revision) : null;
+    return this.#isSettled(revision) ? (await this.#store.snapshot()).revision : null;
   }
 
-  #settle(revision: bigint): void {
+  #isSettled(revision: Revision): boolean {
+    return this.#revision !== null && reached(this.#revision, revision);
+  }
+
+  #settle(revision: Revision): void {
     this.#revision = revision;
     this.#settled.ring();
   }
@@ -108,16 +113,16 @@ function serve(layout: LabLayout, settled: Settled): Promise<Server> {
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://lab');
     const revision = url.searchParams.get('revision') ?? '';
-    if (url.pathname !== '/settled' || !/^\d{1,18}$/.test(revision)) {
+    if (url.pathname !== '/settled' || parsePosition(revision) === null) {
       response.writeHead(404).end();
       return;
     }
     const gone = new AbortController();
     response.once('close', () => gone.abort());
     const timeout = AbortSignal.timeout(Number(url.searchParams.get('timeoutMs') ?? '10000'));
-    void settled.until(BigInt(revision), AbortSignal.any([gone.signal, timeout])).then((reached) => {
-      response.writeHead(reached === null ? 503 : 200, { 'content-type': 'application/json' });
-      response.end(JSON.stringify({ revision: reached === null ? null : String(reached) }));
+    void settled.until(revision as Revision, AbortSignal.any([gone.signal, timeout])).then((settledAt) => {
+      response.writeHead(settledAt === null ? 503 : 200, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ revision: settledAt }));
     });
   });
   return new Promise((resolve, reject) => {

@@ -7,7 +7,7 @@
  *             "everything was deleted". A file that went, or that another took the place of, is noticed and let go of.
  */
 import { statSync } from 'node:fs';
-import type { Datastore, Listed, Stored, WatchEvent, Write } from '../../contract/datastore.ts';
+import type { Datastore, Index, Listed, Stored, WatchEvent, Write } from '../../contract/datastore.ts';
 import type { Revision } from '../../lib/brand.ts';
 import { UnavailableError } from '../../lib/errors.ts';
 import type { Resource, ResourceKey, ResourceKind } from '../../model/types.ts';
@@ -42,6 +42,10 @@ export class AttachedStore implements Datastore {
 
   async snapshot(): Promise<Listed> {
     return (await this.#attached()).store.snapshot();
+  }
+
+  async index(): Promise<Index> {
+    return (await this.#attached()).store.index();
   }
 
   async position(): Promise<Revision> {

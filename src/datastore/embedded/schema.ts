@@ -12,7 +12,7 @@ import { InvalidError, UnavailableError } from '../../lib/errors.ts';
 export type Database = DatabaseSync;
 
 /** Raised when a later version reads this file differently; an older program then refuses it instead of guessing. */
-const schemaVersion = 1;
+const schemaVersion = 2;
 
 /** How long a writer waits for another process's transaction; group commits are a few ms each. */
 const busyTimeoutMs = 5000;
@@ -25,10 +25,21 @@ const tables = `
   ) STRICT;
   CREATE TABLE IF NOT EXISTS log (
     revision INTEGER PRIMARY KEY, kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
-    body TEXT -- NULL: deleted
+    body TEXT, -- NULL: deleted
+    time INTEGER NOT NULL DEFAULT 0, -- milliseconds since 1970; 0: written before it was kept
+    writer TEXT NOT NULL DEFAULT ''
   ) STRICT;
+  CREATE INDEX IF NOT EXISTS log_of_key ON log (kind, namespace, name, revision);
   CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
   INSERT OR IGNORE INTO fact VALUES ('revision', 0), ('compacted', 0);
+`;
+
+/** From version 1, which kept neither time nor writer, and of compacted history nothing at all. */
+const upgrade = `
+  ALTER TABLE log ADD COLUMN time INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE log ADD COLUMN writer TEXT NOT NULL DEFAULT '';
+  CREATE INDEX log_of_key ON log (kind, namespace, name, revision);
+  INSERT OR IGNORE INTO log SELECT revision, kind, namespace, name, body, 0, '' FROM resource;
 `;
 
 /**
@@ -54,10 +65,14 @@ export function openDatabase(file: string): Database {
 function prepareSchema(db: Database, file: string): void {
   const found = Number(db.prepare('PRAGMA user_version').get()?.user_version);
   if (found === schemaVersion) return;
-  if (found !== 0) {
+  if (found > schemaVersion) {
     throw new InvalidError(`datastore ${file}: got layout version ${found}, want ${schemaVersion}`);
   }
-  inTransaction(db, () => db.exec(`${tables} PRAGMA user_version = ${schemaVersion};`));
+  inTransaction(db, () => {
+    const raced = Number(db.prepare('PRAGMA user_version').get()?.user_version); // another process may just have done it
+    if (raced === schemaVersion) return;
+    db.exec(`${raced === 0 ? tables : upgrade} PRAGMA user_version = ${schemaVersion};`);
+  });
 }
 
 /** Runs `body` as one transaction that takes the write lock at once, so that it cannot fail half-way for the lock. */
@@ -70,5 +85,15 @@ export function inTransaction<T>(db: Database, body: () => T): T {
   } catch (error) {
     if (db.isTransaction) db.exec('ROLLBACK');
     throw error;
+  }
+}
+
+/** What `body` reads, it reads of one moment. */
+export function inReadTransaction<T>(db: Database, body: () => T): T {
+  db.exec('BEGIN');
+  try {
+    return body();
+  } finally {
+    db.exec('COMMIT');
   }
 }

@@ -10,7 +10,7 @@
  * Next:       schema.ts for the tables, wake.ts for how another process's write is noticed, ../syncer.ts for the reader.
  */
 import { randomUUID } from 'node:crypto';
-import type { Datastore, Listed, Stored, WatchEvent, Write } from '../../contract/datastore.ts';
+import type { Datastore, Index, Listed, Stored, WatchEvent, Write } from '../../contract/datastore.ts';
 import type { Revision } from '../../lib/brand.ts';
 import {
   AlreadyExistsError,
@@ -21,27 +21,28 @@ import {
   RevisionGoneError,
   UnavailableError,
 } from '../../lib/errors.ts';
-import { shapeFault } from '../../model/json.ts';
 import type { Resource, ResourceKey, ResourceKind } from '../../model/types.ts';
-import { type Database, inTransaction, openDatabase } from './schema.ts';
+import { EmbeddedHistory } from './history.ts';
+import { keyOfRow, type Row, toRevision, toStored } from './row.ts';
+import { type Database, inReadTransaction, inTransaction, openDatabase } from './schema.ts';
 import { WakeUp } from './wake.ts';
 
 export interface EmbeddedOptions {
-  /** @defaultValue 20,000 changes; older ones are compacted away. A watcher that is further behind lists again. */
+  /** How many changes are kept at most; a watcher that is further behind lists again. @defaultValue 100,000 */
   readonly historyRevisions?: number;
+  /** How long changes are kept, of which the last thousand are kept longer. @defaultValue 7 days */
+  readonly historyMs?: number;
+  /** Who is named as the author of what is written through this client. */
+  readonly writer?: string;
   readonly now?: () => Date;
-}
-
-interface Row {
-  readonly kind: string;
-  readonly namespace: string;
-  readonly name: string;
-  readonly revision: number;
-  readonly body: string | null;
 }
 
 /** Changes handed to a watcher at once; more are read in the next round, so that one slow reader holds little. */
 const watchBatchSize = 1000;
+
+/** A watcher that was away for a while shall not list again only because nothing had happened for a week. */
+const leastRevisions = 1000;
+const week = 7 * 24 * 3600 * 1000;
 
 interface Pending {
   readonly writes: readonly Write[];
@@ -51,10 +52,12 @@ interface Pending {
 
 export class EmbeddedStore implements Datastore {
   readonly writesAtomically = true;
-  readonly history = null;
+  readonly history: EmbeddedHistory;
   readonly #db: Database;
   readonly #wake: WakeUp;
   readonly #historyRevisions: number;
+  readonly #historyMs: number;
+  readonly #writer: string;
   readonly #now: () => Date;
   #queue: Pending[] = [];
   #closed = false;
@@ -62,7 +65,10 @@ export class EmbeddedStore implements Datastore {
   constructor(file: string, options: EmbeddedOptions = {}) {
     this.#db = openDatabase(file);
     this.#wake = new WakeUp(file, this.#db);
-    this.#historyRevisions = options.historyRevisions ?? 20_000;
+    this.history = new EmbeddedHistory(this.#db);
+    this.#historyRevisions = options.historyRevisions ?? 100_000;
+    this.#historyMs = options.historyMs ?? week;
+    this.#writer = options.writer ?? '';
     this.#now = options.now ?? (() => new Date());
   }
 
@@ -78,6 +84,17 @@ export class EmbeddedStore implements Datastore {
 
   async snapshot(): Promise<Listed> {
     return this.#consistently('SELECT * FROM resource ORDER BY kind, namespace, name', []);
+  }
+
+  async index(): Promise<Index> {
+    return this.#guarded(() =>
+      inReadTransaction(this.#db, () => ({
+        items: (
+          this.#db.prepare('SELECT kind, namespace, name, revision FROM resource').all() as unknown as Row[]
+        ).map((row) => ({ key: keyOfRow(row), revision: toRevision(row.revision) })),
+        revision: toRevision(this.#fact('revision')),
+      })),
+    );
   }
 
   async position(): Promise<Revision> {
@@ -185,14 +202,19 @@ export class EmbeddedStore implements Datastore {
     const body = JSON.stringify(withoutVersion(resource));
     const names = [key.kind, key.namespace ?? '', key.name];
     this.#db.prepare('INSERT OR REPLACE INTO resource VALUES (?, ?, ?, ?, ?)').run(...names, revision, body);
-    this.#db.prepare('INSERT INTO log VALUES (?, ?, ?, ?, ?)').run(revision, ...names, body);
+    this.#log(revision, names, body);
     return toStored({ kind: key.kind, namespace: key.namespace ?? '', name: key.name, revision, body });
   }
 
   #remove(key: ResourceKey): void {
     const names = [key.kind, key.namespace ?? '', key.name];
     this.#db.prepare('DELETE FROM resource WHERE kind = ? AND namespace = ? AND name = ?').run(...names);
-    this.#db.prepare('INSERT INTO log VALUES (?, ?, ?, ?, NULL)').run(this.#nextRevision(), ...names);
+    this.#log(this.#nextRevision(), names, null);
+  }
+
+  #log(revision: number, names: readonly string[], body: string | null): void {
+    const row = [revision, ...names, body, this.#now().getTime(), this.#writer];
+    this.#db.prepare('INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?)').run(...row);
   }
 
   #born(resource: Resource): Resource {
@@ -209,10 +231,29 @@ export class EmbeddedStore implements Datastore {
 
   /** Runs once per tenth of the history, so that a write seldom pays for it. */
   #compact(): void {
-    const upTo = this.#fact('revision') - this.#historyRevisions;
-    if (upTo - this.#fact('compacted') < this.#historyRevisions / 10) return;
-    this.#db.prepare('DELETE FROM log WHERE revision <= ?').run(upTo);
-    this.#db.prepare("UPDATE fact SET value = ? WHERE name = 'compacted'").run(upTo);
+    const revision = this.#fact('revision');
+    const step = Math.min(this.#historyRevisions, leastRevisions) / 10;
+    const tooMany = revision - this.#historyRevisions;
+    if (tooMany - this.#fact('compacted') >= this.#historyRevisions / 10) this.#compactUpTo(tooMany);
+    else if (revision % Math.max(1, Math.round(step)) === 0) this.#compactOld(revision - leastRevisions);
+  }
+
+  /** Time decides nothing but what may be forgotten: a clock that jumps makes the history shorter, never wrong. */
+  #compactOld(atMost: number): void {
+    const since = this.#now().getTime() - this.#historyMs;
+    const sql = 'SELECT max(revision) AS revision FROM log WHERE revision <= ? AND revision > ? AND time < ?';
+    const old = this.#db.prepare(sql).get(atMost, this.#fact('compacted'), since)?.revision;
+    if (typeof old === 'number') this.#compactUpTo(old);
+  }
+
+  /** Of each key the last change up to there stays: the store as it was can be told from there on. */
+  #compactUpTo(revision: number): void {
+    const superseded = `EXISTS (SELECT 1 FROM log AS next WHERE next.kind = log.kind AND next.namespace = log.namespace
+      AND next.name = log.name AND next.revision > log.revision AND next.revision <= ?)`;
+    this.#db
+      .prepare(`DELETE FROM log WHERE revision <= ? AND (body IS NULL OR ${superseded})`)
+      .run(revision, revision);
+    this.#db.prepare("UPDATE fact SET value = ? WHERE name = 'compacted'").run(revision);
   }
 
   #changesAfter(revision: number): Row[] {
@@ -264,57 +305,9 @@ export class EmbeddedStore implements Datastore {
   }
 }
 
-function inReadTransaction<T>(db: Database, body: () => T): T {
-  db.exec('BEGIN');
-  try {
-    return body();
-  } finally {
-    db.exec('COMMIT');
-  }
-}
-
-function toStored(row: Row): Stored {
-  const body = bodyOf(row);
-  const revision = toRevision(row.revision);
-  const key = {
-    kind: row.kind as ResourceKind,
-    name: row.name,
-    ...(row.namespace ? { namespace: row.namespace } : {}),
-  };
-  return { key, revision, resource: { ...body, metadata: { ...body.metadata, resourceVersion: revision } } };
-}
-
-/**
- * A row that someone else wrote, and that holds no object with metadata, or one too deep, is handed on as an object with a name and
- * nothing else: validation refuses it and names it, and no reader stops at it.
- */
-function bodyOf({ kind, namespace, name, body }: Row): Resource {
-  const parsed = parsedJson(body ?? '');
-  if (isObject(parsed) && 'metadata' in parsed && isObject(parsed.metadata) && shapeFault(parsed) === null)
-    return parsed as unknown as Resource;
-  return { apiVersion: '', kind, metadata: { name, ...(namespace ? { namespace } : {}) } };
-}
-
-function parsedJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 function toEvent(row: Row): WatchEvent {
   if (row.body !== null) return { type: 'put', stored: toStored(row) };
-  const key = {
-    kind: row.kind as ResourceKind,
-    name: row.name,
-    ...(row.namespace ? { namespace: row.namespace } : {}),
-  };
-  return { type: 'delete', key, revision: toRevision(row.revision) };
+  return { type: 'delete', key: keyOfRow(row), revision: toRevision(row.revision) };
 }
 
 /** uid and creationTimestamp are the store's: an update cannot change them. */
@@ -327,10 +320,6 @@ function keepIdentity(resource: Resource, before: Stored): Resource {
 function withoutVersion(resource: Resource): Resource {
   const { resourceVersion: _, ...metadata } = resource.metadata;
   return { ...resource, metadata };
-}
-
-function toRevision(value: number): Revision {
-  return String(value) as Revision;
 }
 
 function toNumber(revision: Revision): number {
