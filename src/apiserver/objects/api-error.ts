@@ -17,6 +17,7 @@ export type StatusReason =
   | 'MethodNotAllowed'
   | 'NotAcceptable'
   | 'UnsupportedMediaType'
+  | 'RequestEntityTooLarge'
   | 'TooManyRequests'
   | 'InternalError'
   | 'ServiceUnavailable';
@@ -46,6 +47,8 @@ export class ApiError extends Error {
   readonly details: StatusDetails | undefined;
   /** Beyond the code: the fresh continue token of an expired one, for instance. */
   readonly metadata: JsonObject;
+  /** Said in Warning headers beside the refusal. */
+  readonly warnings: readonly string[];
 
   constructor(
     code: number,
@@ -53,11 +56,13 @@ export class ApiError extends Error {
     message: string,
     details?: StatusDetails,
     metadata: JsonObject = {},
+    warnings: readonly string[] = [],
   ) {
     super(message);
     this.code = code;
     this.reason = reason;
     this.details = details;
     this.metadata = metadata;
+    this.warnings = warnings;
   }
 }

@@ -29,14 +29,15 @@ type Evaluate = (frame: Frame) => Value;
 /** Variable -> its place in a frame. */
 type Names = ReadonlyMap<string, number>;
 
+const ruleNames: Names = new Map([
+  ['self', 0],
+  ['oldSelf', 1],
+]);
+
 /** @throws {SyntaxError} for an expression outside the subset. */
 export function compileRule(text: string): CompiledRule {
   const expression = parseExpression(text);
-  const names: Names = new Map([
-    ['self', 0],
-    ['oldSelf', 1],
-  ]);
-  const evaluate = compile(expression, names);
+  const evaluate = compile(expression, ruleNames);
   const read = new Set<string>();
   const isWhole = readMembers(expression, read);
   return {
@@ -44,6 +45,12 @@ export function compileRule(text: string): CompiledRule {
     isTransition: /\boldSelf\b/.test(text),
     members: isWhole ? null : read,
   };
+}
+
+/** What an expression of a rule's variables gives: a message of its own. @throws {SyntaxError} */
+export function compileExpression(text: string): (self: unknown, oldSelf?: unknown) => Value {
+  const evaluate = compile(parseExpression(text), ruleNames);
+  return (self, oldSelf) => evaluate([self, oldSelf]);
 }
 
 /** @returns true if self is used otherwise than by its members, which are added to `into`. */
