@@ -6,25 +6,25 @@
  * Takes in:   requests over HTTP/2 and HTTP/1.1. Gives out: what a real 1.36 server answers, as far as
  *             test/apiserver/transcripts.test.ts holds it to that.
  * Invariants: a write that was answered is in the journal; restarted on the same folder it goes on where it was.
+ * Next:       requests.ts for the way of a request, wire.ts for connections, store.ts for what is kept, objects/ for the
+ *             rules of kinds, controllers/ for what acts by itself.
  */
-import { UnsupportedError } from '../lib/errors.ts';
-import type { Faults } from './faults.ts';
-
-export interface User {
-  readonly name: string;
-  readonly uid?: string;
-  readonly groups: readonly string[];
-}
-
-export type ControllerName =
-  /** Namespaces: the ServiceAccount `default`, the ConfigMap `kube-root-ca.crt`. */
-  | 'service-accounts'
-  /** A namespace that is deleted is emptied, then goes. */
-  | 'namespaces'
-  /** What has lost its last owner goes. */
-  | 'garbage-collection'
-  /** From Services and Pods. */
-  | 'endpoint-slices';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { bootstrap } from './bootstrap.ts';
+import { Catalog } from './catalog.ts';
+import { CertificateAuthority, type KeyPair } from './certificates.ts';
+import { type ControllerName, startControllers } from './controllers/controllers.ts';
+import { Faults } from './faults.ts';
+import { builtinResources } from './objects/builtin.ts';
+import { Requests } from './requests.ts';
+import type { Serving } from './serving.ts';
+import { ApiStore } from './store.ts';
+import { Tokens } from './tokens.ts';
+import { administrators, type User } from './user.ts';
+import { Wire } from './wire.ts';
 
 export interface ApiServerOptions {
   /** Default: 127.0.0.1 and any free port. */
@@ -34,11 +34,17 @@ export interface ApiServerOptions {
   readonly socketPath?: string;
   /** State and certificates; without one nothing outlives the server. */
   readonly folder?: string;
+  /** Certificates, where they are not the folder's own: several servers may share them. */
+  readonly certificates?: string;
   /** Bearer tokens that are known from the start. */
   readonly tokens?: ReadonlyMap<string, User>;
   readonly serviceCidrs?: readonly string[];
   readonly nodePorts?: { readonly first: number; readonly last: number };
   readonly controllers?: readonly ControllerName[];
+  /** Changes that are remembered for watches. */
+  readonly history?: number;
+  /** Milliseconds between bookmarks of a watch, when there is news. */
+  readonly bookmarkInterval?: number;
 }
 
 export interface ApiServer {
@@ -47,15 +53,90 @@ export interface ApiServer {
   readonly socketPath?: string;
   /** PEM: whom clients have to trust. */
   readonly ca: string;
+  readonly store: ApiStore;
   readonly faults: Faults;
   /** YAML, certificates inline: a member of system:masters. */
   adminKubeconfig(): string;
   /** The same for someone else. */
   kubeconfigOf(user: User): string;
+  /** A client certificate. */
+  issue(user: User): KeyPair;
   /** With GOAWAY; open watches end. */
   stop(): Promise<void>;
 }
 
-export async function startApiServer(_options: ApiServerOptions = {}): Promise<ApiServer> {
-  throw new UnsupportedError('cannot start an API server: got a build in which it is not made yet');
+const admin: User = { name: 'muslin-admin', groups: [administrators] };
+
+export async function startApiServer(options: ApiServerOptions = {}): Promise<ApiServer> {
+  const { folder, host = '127.0.0.1' } = options;
+  const temporary =
+    (folder ?? options.certificates) ? null : mkdtempSync(join(tmpdir(), 'muslin-apiserver-'));
+  const place = options.certificates ?? join(folder ?? temporary ?? '', 'certificates');
+  const authority = new CertificateAuthority(place);
+  const serving = servingOf(options);
+  bootstrap(serving);
+  const stopControllers = startControllers(serving, options.controllers ?? [], authority.certificate);
+  const tokens = new Tokens(serving.store, options.tokens ?? new Map(), folder);
+  const requests = new Requests(serving, tokens);
+  const faults = new Faults();
+  const ca = authority.certificate;
+  const keys = authority.issue({ commonName: 'kube-apiserver', alternativeNames: namesOf(host) });
+  const wire = new Wire({ answer: (asked) => requests.answer(asked), faults, ca, keys });
+  const port = await wire.listenTls(host, options.port ?? 0);
+  if (options.socketPath !== undefined) await wire.listenSocket(options.socketPath);
+  const url = `https://${host}:${port}`;
+  const issue = ({ name, groups }: User) => authority.issue({ commonName: name, organizations: groups });
+  return {
+    url,
+    ...(options.socketPath === undefined ? {} : { socketPath: options.socketPath }),
+    ca,
+    store: serving.store,
+    faults,
+    issue,
+    adminKubeconfig: () => kubeconfig(url, ca, admin.name, issue(admin)),
+    kubeconfigOf: (user) => kubeconfig(url, ca, user.name, issue(user)),
+    stop: async () => {
+      await wire.close();
+      stopControllers();
+      serving.store.close();
+      if (temporary !== null) rmSync(temporary, { recursive: true, force: true });
+    },
+  };
+}
+
+function servingOf(options: ApiServerOptions): Serving {
+  const { folder, history } = options;
+  return {
+    store: new ApiStore({
+      ...(folder === undefined ? {} : { folder }),
+      ...(history === undefined ? {} : { history }),
+    }),
+    catalog: new Catalog(builtinResources),
+    services: {
+      ranges: options.serviceCidrs ?? ['10.96.0.0/12'],
+      nodePorts: options.nodePorts ?? { first: 30_000, last: 32_767 },
+    },
+    bookmarkInterval: options.bookmarkInterval ?? 5000,
+  };
+}
+
+function namesOf(host: string): readonly string[] {
+  const inCluster = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc'];
+  return [...new Set([host, '127.0.0.1', '::1'])]
+    .map((address) => `IP:${address}`)
+    .concat(['localhost', ...inCluster].map((name) => `DNS:${name}`));
+}
+
+function kubeconfig(url: string, ca: string, user: string, { cert, key }: KeyPair): string {
+  const base64 = (text: string) => Buffer.from(text).toString('base64');
+  return stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    'current-context': 'muslin',
+    clusters: [{ name: 'muslin', cluster: { server: url, 'certificate-authority-data': base64(ca) } }],
+    contexts: [{ name: 'muslin', context: { cluster: 'muslin', user } }],
+    users: [
+      { name: user, user: { 'client-certificate-data': base64(cert), 'client-key-data': base64(key) } },
+    ],
+  });
 }
