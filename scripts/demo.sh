@@ -9,7 +9,7 @@ if ./muslin lab status >/dev/null 2>&1; then
   echo "a lab runs already: the demo is put into it"
   ./muslin apply -f examples/demo/workloads.yaml
 else
-  ./muslin lab up -f examples/demo/lab.yaml ${DATAPLANE:+--dataplane "$DATAPLANE"}
+  ./muslin lab up -f examples/demo/lab.yaml ${DATAPLANE:+--dataplane "$DATAPLANE"} ${DATASTORE:+--datastore "$DATASTORE"}
 fi
 ./muslin apply -f examples/demo/policies
 echo

@@ -20,7 +20,7 @@ test('arguments beat environment, environment beats defaults, FELIX_ names count
   assert.deepEqual(agentConfig(least, env), {
     node: 'n',
     dataplane: 'nftables',
-    datastore: '/db',
+    datastore: { type: 'embedded', file: '/db' },
     socket: '/run/muslin/agent.sock',
     bpf: '/sys/fs/bpf/muslin',
     cgroup: cgroupRoot(),

@@ -7,6 +7,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { type DataplaneName, dataplaneNames } from '../contract/config.ts';
+import type { DatastoreConfig } from '../datastore/config.ts';
+import { datastoreOfEnvironment, datastoreOfFile } from '../datastore/config-sources.ts';
 import { cgroupRoot } from '../kernel/cgroup.ts';
 import { InvalidError, NotFoundError, UsageError } from '../lib/errors.ts';
 import { effectiveValue, type LocalWords, settingsOf } from '../model/felix/settings.ts';
@@ -14,8 +16,7 @@ import { effectiveValue, type LocalWords, settingsOf } from '../model/felix/sett
 export interface AgentConfig {
   readonly node: string;
   readonly dataplane: DataplaneName;
-  /** The embedded store's file. */
-  readonly datastore: string;
+  readonly datastore: DatastoreConfig;
   /** Where status and health are served: a Unix socket. */
   readonly socket: string;
   /** A folder on a BPF file system, for the guards' pins. */
@@ -32,7 +33,10 @@ export interface AgentConfig {
 
 export interface AgentArguments {
   readonly node?: string;
+  /** An embedded store's file. */
   readonly datastore?: string;
+  /** A file of Calico's that names another store: CalicoAPIConfig. */
+  readonly config?: string;
   readonly socket?: string;
   readonly bpf?: string;
   readonly cgroup?: string;
@@ -78,7 +82,7 @@ export function agentConfig(args: AgentArguments, env: Environment): AgentConfig
   return {
     node,
     dataplane: dataplaneOf(args.dataplane, effectiveValue(settings, 'bpfEnabled') === true),
-    datastore: wanted(args.datastore ?? env.MUSLIN_DATASTORE, '--datastore or MUSLIN_DATASTORE'),
+    datastore: datastoreOf(args, env),
     socket: args.socket ?? '/run/muslin/agent.sock',
     bpf: args.bpf ?? '/sys/fs/bpf/muslin',
     cgroup: args.cgroup ?? cgroupRoot(),
@@ -89,6 +93,14 @@ export function agentConfig(args: AgentArguments, env: Environment): AgentConfig
     logLevel: logLevel(String(effectiveValue(settings, 'logSeverityScreen'))),
     local,
   };
+}
+
+/** @throws {UsageError} {InvalidError} {NotFoundError} */
+function datastoreOf({ datastore, config }: AgentArguments, env: Environment): DatastoreConfig {
+  if (datastore !== undefined && datastore !== '') return { type: 'embedded', file: datastore };
+  const found = config === undefined ? datastoreOfEnvironment(env) : datastoreOfFile(config);
+  if (found) return found;
+  throw new UsageError('want --datastore, --config, MUSLIN_DATASTORE or DATASTORE_TYPE');
 }
 
 /** bpfEnabled is Calico's way to say it; it counts in the file and the environment alone, as it holds from the start on. */

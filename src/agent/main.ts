@@ -11,7 +11,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { buildGraph } from '../calc/graph.ts';
 import type { DataplaneDriver } from '../contract/dataplane.ts';
-import { AttachedStore } from '../datastore/embedded/attached.ts';
+import { placeText } from '../datastore/config.ts';
+import { openDatastore } from '../datastore/open.ts';
 import { StoreSyncer } from '../datastore/syncer.ts';
 import { UnsupportedError } from '../lib/errors.ts';
 import { ApplyLoop } from '../reconcile/apply-loop.ts';
@@ -27,7 +28,10 @@ export async function runAgent(config: AgentConfig): Promise<void> {
   const log = openLog(config);
   const stop = untilSignal(['SIGTERM', 'SIGINT']);
   const status = new AgentStatus(config, log);
-  await using store = new AttachedStore(config.datastore); //  tier 1  what users want, kept in one SQLite file
+  await using store = await openDatastore(config.datastore, {
+    missing: 'wait',
+    onStrange: (entry) => log.warn(entry, 'passed over in the datastore'),
+  }); //                                                        tier 1  what users want, wherever it is kept
   const graph = buildGraph(config); //                          tier 2  what this node must do for it
   await using driver = new RemoteDriver(config, log); //       tier 3  the same in one data plane's terms, in a worker
   await wantAll(driver);
@@ -39,7 +43,10 @@ export async function runAgent(config: AgentConfig): Promise<void> {
   status.showSyncing(syncer);
 
   await using server = await serveStatus(config, status, new Looking(config.node, driver, log));
-  log.info({ node: config.node, datastore: config.datastore, status: server.path }, 'agent started');
+  log.info(
+    { node: config.node, datastore: placeText(config.datastore), status: server.path },
+    'agent started',
+  );
   await Promise.all([syncer.run(batches, stop), applying.run(stop)]);
   log.info('agent stops; the kernel keeps what it has');
 }

@@ -4,7 +4,7 @@ import type { Datastore } from '../contract/datastore.ts';
 import { AlreadyExistsError, ConflictError, type Fault, InvalidError, NotFoundError } from '../lib/errors.ts';
 import type { Resource } from '../model/types.ts';
 import { validateResource } from '../model/validate/resource.ts';
-import { untilNodesEnforce, type WaitOptions, waitingTime } from './enforcement.ts';
+import { kindsOf, untilNodesEnforce, type WaitOptions, waitingTime } from './enforcement.ts';
 import type { Io } from './io.ts';
 import { nameOfKey, objectName } from './object-name.ts';
 import { findPlace, openStore, type PlaceOptions } from './place.ts';
@@ -32,12 +32,12 @@ export async function applyResources(
   const print = plainOutput(options.output);
   const timeoutMs = waitingTime(options);
   const valid = validated(resources);
-  const place = findPlace(options, io);
-  await using store = openStore(place, { mayCreate: verb !== 'replace' });
+  const place = await findPlace(options, io);
+  await using store = await openStore(place, io, { mayCreate: verb !== 'replace' });
   const { rows, notices } = await writeAll(store, verb, valid);
   for (const notice of notices) io.note(`note: ${notice}`);
   io.out(print ? print(rows.map(({ resource }) => resource)) : rows.map(lineOf).join(''));
-  await untilNodesEnforce(place, store, timeoutMs, io);
+  await untilNodesEnforce(place, store, kindsOf(rows.map(({ key }) => key)), timeoutMs, io);
 }
 
 async function writeAll(

@@ -6,7 +6,7 @@ import { textAt } from '../model/json.ts';
 import { keyPath } from '../model/kinds.ts';
 import { isPolicyKind } from '../model/policy-value.ts';
 import type { ResourceKey } from '../model/types.ts';
-import { untilNodesEnforce, type WaitOptions, waitingTime } from './enforcement.ts';
+import { kindsOf, untilNodesEnforce, type WaitOptions, waitingTime } from './enforcement.ts';
 import type { Io } from './io.ts';
 import { nameOfKey } from './object-name.ts';
 import { findPlace, openStore, type PlaceOptions } from './place.ts';
@@ -29,10 +29,11 @@ export async function deleteResources(
 ): Promise<void> {
   const timeoutMs = waitingTime(options);
   refuseFixed(keys);
-  const place = findPlace(options, io);
-  await using store = openStore(place, { mayCreate: false });
+  const place = await findPlace(options, io);
+  await using store = await openStore(place, io, { mayCreate: false });
+  let doomed: readonly Stored[] = [];
   for (let attempt = 1; ; attempt++) {
-    const doomed = planDeletion(keys, (await store.snapshot()).items, options.ignoreNotFound ?? false);
+    doomed = planDeletion(keys, (await store.snapshot()).items, options.ignoreNotFound ?? false);
     try {
       await store.writeAll(
         doomed.map((item): Write => ({ op: 'delete', key: item.key, ifRevision: item.revision })),
@@ -44,7 +45,7 @@ export async function deleteResources(
       if (!lostRace || attempt === attempts) throw error;
     }
   }
-  await untilNodesEnforce(place, store, timeoutMs, io);
+  await untilNodesEnforce(place, store, kindsOf(doomed.map(({ key }) => key)), timeoutMs, io);
 }
 
 /** What has to go: contents before what contains them. Pure. */

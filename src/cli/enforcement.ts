@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** After a write: waiting until the lab's nodes enforce it, and saying so. */
 import type { Datastore } from '../contract/datastore.ts';
+import type { ResourceKey, ResourceKind } from '../model/types.ts';
 import { Told } from './command.ts';
 import { parseDurationMs } from './duration.ts';
 import { exitCodes } from './exit.ts';
@@ -22,6 +23,11 @@ export function waitingTime(options: WaitOptions): number | null {
   return options.wait === false ? null : timeoutMs;
 }
 
+/** Those that were written: the others' positions are nobody's concern. */
+export function kindsOf(keys: readonly ResourceKey[]): readonly ResourceKind[] {
+  return [...new Set(keys.map(({ kind }) => kind))];
+}
+
 /** Pods that the lab could not run, with its reasons. */
 async function failedPods(store: Datastore): Promise<readonly string[]> {
   const { items } = await store.list('Pod');
@@ -34,6 +40,8 @@ async function failedPods(store: Datastore): Promise<readonly string[]> {
 }
 
 /**
+ * @param kinds - to which something was written.
+ *
  * Does nothing outside a lab, where nobody is known who could enforce.
  *
  * @throws {Told} 7 when only some nodes got there, 9 when none did. {UnavailableError} when the lab does not answer.
@@ -41,20 +49,21 @@ async function failedPods(store: Datastore): Promise<readonly string[]> {
 export async function untilNodesEnforce(
   place: Place,
   store: Datastore,
+  kinds: readonly ResourceKind[],
   timeoutMs: number | null,
   io: Io,
 ): Promise<void> {
   if (!place.lab || timeoutMs === null) return;
   const { layout, spec } = place.lab;
   const { untilEnforced } = await import('../lab/control.ts');
-  const { revision } = await store.list('Tier');
+  const revision = await store.position(kinds);
   const { milliseconds, late } = await untilEnforced(layout, spec, revision, timeoutMs);
   const inForce = spec.nodes.filter(({ name }) => !late.some(({ node }) => node === name)).length;
   for (const { node, reasons } of late) {
     io.note(`${node} does not enforce it yet: ${reasons.join('; ') || 'it gave no reason'}`);
   }
   for (const failure of await failedPods(store)) io.note(`note: ${failure}`);
-  for (const note of await unbalancedServices(place.lab)) io.note(`note: ${note}`);
+  for (const note of await unbalancedServices(store, place.lab.spec)) io.note(`note: ${note}`);
   io.note(`enforced on ${inForce} of ${plural(spec.nodes.length, 'node')} in ${Math.round(milliseconds)} ms`);
   if (late.length > 0) throw new Told(inForce > 0 ? exitCodes.partial : exitCodes.timeout);
 }

@@ -52,7 +52,7 @@ function checkOptions({ keys }: References, options: GetOptions): void {
 }
 
 async function storedIn(options: GetOptions, io: Io): Promise<readonly Stored[]> {
-  await using store = openStore(findPlace(options, io), { mayCreate: false });
+  await using store = await openStore(await findPlace(options, io), io, { mayCreate: false });
   return (await store.snapshot()).items;
 }
 

@@ -6,6 +6,8 @@ import type { Readable } from 'node:stream';
 import { InvalidError, NotFoundError } from '../lib/errors.ts';
 
 export interface Io {
+  /** The command line, for whoever records who did what. */
+  readonly words?: readonly string[];
   readonly env: { readonly [name: string]: string | undefined };
   out(text: string): void;
   /** Progress, notices and errors: never what a program reads. */

@@ -1,22 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What commands read of a running lab: its Pods, and its policies compiled. */
 import type { Stored } from '../contract/datastore.ts';
-import type { LabLayout } from '../lab/layout.ts';
 import { type PodView, podView } from '../lab/pod-view.ts';
 import { type LabSpec, uplinkName } from '../lab/spec.ts';
 import { type Cluster, clusterOf } from './evaluators/cluster.ts';
 import type { NodeKnowledge } from './evaluators/cluster-nodes.ts';
+import type { Io } from './io.ts';
 import { openStore, type Place } from './place.ts';
 
-export async function storedResources(place: Place): Promise<readonly Stored[]> {
-  await using store = openStore(place, { mayCreate: false });
+export async function storedResources(place: Place, io: Io): Promise<readonly Stored[]> {
+  await using store = await openStore(place, io, { mayCreate: false });
   return (await store.snapshot()).items;
 }
 
 /** Null: nobody says. */
-export async function nodeOfPod(layout: LabLayout, namespace: string, name: string): Promise<string | null> {
-  const place = { file: layout.datastore, lab: null };
-  const stored = await storedResources(place);
+export async function nodeOfPod(
+  place: Place,
+  namespace: string,
+  name: string,
+  io: Io,
+): Promise<string | null> {
+  const stored = await storedResources(place, io);
   const pod = stored.find(
     ({ key }) => key.kind === 'Pod' && key.namespace === namespace && key.name === name,
   );

@@ -65,7 +65,7 @@ const commands: readonly Register[] = [
 
 /** @param argv - without the interpreter and the script. */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
-  const program = programFor(io);
+  const program = programFor({ ...io, words: argv });
   let running = program;
   program.hook('preAction', (_, command) => {
     running = command;

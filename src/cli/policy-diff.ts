@@ -64,9 +64,9 @@ async function baseOf(
     const manifests = await readManifests({ ...reading, file: options.against }, io);
     return { stored: storedManifests(manifests), knowledge: uplink };
   }
-  const place = findPlace(options, io);
+  const place = await findPlace(options, io);
   const known = place.lab ? labKnowledge(place.lab.spec) : {};
-  return { stored: await storedResources(place), knowledge: { ...known, ...uplink } };
+  return { stored: await storedResources(place, io), knowledge: { ...known, ...uplink } };
 }
 
 function tellNotices(

@@ -1,21 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What people should know of the services of a lab. */
-import type { Stored } from '../contract/datastore.ts';
-import type { LabLayout } from '../lab/layout.ts';
+import type { Datastore, Stored } from '../contract/datastore.ts';
 import type { LabSpec } from '../lab/spec.ts';
 import { listAt, textAt } from '../model/json.ts';
 import { objectName } from './object-name.ts';
-import { openStore } from './place.ts';
 import { plural } from './plural.ts';
 
 /** Of all that are stored. */
-export async function unbalancedServices(lab: {
-  readonly layout: LabLayout;
-  readonly spec: LabSpec;
-}): Promise<readonly string[]> {
-  await using store = openStore({ file: lab.layout.datastore, lab }, { mayCreate: false });
+export async function unbalancedServices(store: Datastore, spec: LabSpec): Promise<readonly string[]> {
   const { items } = await store.list('Service');
-  return [...unbalanced(items, lab.spec), ...items.flatMap(withoutAddress)];
+  return [...unbalanced(items, spec), ...items.flatMap(withoutAddress)];
 }
 
 function unbalanced(services: readonly Stored[], { dataplane }: LabSpec): readonly string[] {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Options that mean the same on every command that reads manifests or writes resources. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { ApplyOptions } from './apply-resources.ts';
 import type { Io } from './io.ts';
 import type { ManifestOptions } from './manifests.ts';
@@ -19,7 +19,14 @@ export function manifestOptions(command: Command): Command {
 
 export function placeOptions(command: Command): Command {
   return command
-    .option('--datastore <file>', "the store; else MUSLIN_DATASTORE, or the lab's")
+    .option('--datastore <file>', "an embedded store; else what the environment names, or the lab's")
+    .option(
+      '-c, --config <file>',
+      "Calico's file that names an etcd or Kubernetes store (kind: CalicoAPIConfig)",
+    )
+    .option('--kubeconfig <files>', 'a Kubernetes store')
+    .option('--context <name>', 'of the kubeconfig; else its current one')
+    .addOption(new Option('--allow-version-mismatch', 'taken for the sake of calicoctl').hideHelp())
     .option('--lab <folder>', 'the lab; else MUSLIN_LAB or .lab in the clone');
 }
 

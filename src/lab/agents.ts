@@ -49,14 +49,12 @@ export class Agents {
   }
 
   #arguments(node: string, spec: LabSpec): readonly string[] {
-    const { datastore } = this.#layout;
     const places = { socket: this.#layout.agentSocket(node), bpf: this.#layout.guardFolder(node) };
     return [
       'agent',
       '--node',
       node,
-      '--datastore',
-      datastore,
+      ...this.#store(spec),
       '--socket',
       places.socket,
       '--bpf',
@@ -65,6 +63,11 @@ export class Agents {
       spec.dataplane,
       ...(hasCgroups() ? ['--cgroup', this.#layout.nodeCgroup(node)] : []),
     ];
+  }
+
+  #store({ datastore }: LabSpec): readonly string[] {
+    if (datastore === 'embedded') return ['--datastore', this.#layout.datastore];
+    return ['--config', this.#layout.storeConfig];
   }
 
   #onExit(node: string, spec: LabSpec, code: number | null, signal: NodeJS.Signals | null): void {

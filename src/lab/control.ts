@@ -18,9 +18,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { request } from 'node:http';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { StatusReport } from '../agent/status.ts';
-import { EmbeddedStore } from '../datastore/embedded/store.ts';
+import type { Datastore } from '../contract/datastore.ts';
+import { openDatastore } from '../datastore/open.ts';
 import { isBpffs } from '../kernel/bpf/bpffs.ts';
 import { removeCgroup } from '../kernel/cgroup.ts';
 import { MNT_DETACH } from '../kernel/sys/constants.ts';
@@ -28,10 +29,13 @@ import { sys } from '../kernel/sys/open.ts';
 import { familyOf } from '../lib/address.ts';
 import type { Revision } from '../lib/brand.ts';
 import { AlreadyExistsError, InvalidError, TimeoutError, UnavailableError } from '../lib/errors.ts';
+import { keyPath } from '../model/kinds.ts';
 import type { Resource, ResourceKey } from '../model/types.ts';
 import { removeFabric } from './fabric.ts';
 import { cliEntry, type LabLayout } from './layout.ts';
 import { type LabNode, type LabSpec, poolName } from './spec.ts';
+import { labDatastore } from './store-place.ts';
+import { startStoreServer } from './store-server.ts';
 
 const startTimeoutMs = 60_000;
 
@@ -43,6 +47,7 @@ export async function startLab(layout: LabLayout, spec: LabSpec): Promise<void> 
   await stopLab(layout); // what a lab left that was not ended in order
   mkdirSync(layout.bpffs, { recursive: true, mode: 0o700 });
   writeFileSync(layout.specFile, `${JSON.stringify(spec, null, 2)}\n`);
+  await startStoreServer(layout, spec);
   await seed(layout, spec);
   spawnDaemon(layout);
   await untilReady(layout, spec);
@@ -52,7 +57,12 @@ export async function startLab(layout: LabLayout, spec: LabSpec): Promise<void> 
 const maxSocketPathBytes = 107;
 
 function wantShortPaths(layout: LabLayout, spec: LabSpec): void {
-  const paths = [layout.daemonSocket, ...spec.nodes.map(({ name }) => layout.agentSocket(name))];
+  const paths = [
+    layout.daemonSocket,
+    layout.etcdSocket,
+    layout.apiSocket,
+    ...spec.nodes.map(({ name }) => layout.agentSocket(name)),
+  ];
   const longest = Math.max(...paths.map((path) => Buffer.byteLength(path)));
   if (longest <= maxSocketPathBytes) return;
   const over = longest - maxSocketPathBytes;
@@ -132,11 +142,14 @@ export async function untilEnforced(
   timeoutMs: number,
 ): Promise<{ milliseconds: number; late: readonly { node: string; reasons: readonly string[] }[] }> {
   const start = performance.now();
-  const settled = await ask(layout.daemonSocket, `/settled?revision=${revision}&timeoutMs=${timeoutMs}`);
+  const settled = await ask(
+    layout.daemonSocket,
+    `/settled?revision=${encodeURIComponent(revision)}&timeoutMs=${timeoutMs}`,
+  );
   const { revision: target } = settled.body as { revision: string | null };
   const answers = await Promise.all(
     spec.nodes.map(async ({ name }) => {
-      const path = `/enforced?revision=${target ?? revision}&timeoutMs=${timeoutMs}`;
+      const path = `/enforced?revision=${encodeURIComponent(target ?? revision)}&timeoutMs=${timeoutMs}`;
       const answer = await ask(layout.agentSocket(name), path).catch((error: unknown) => ({
         status: 0,
         body: { reasons: [String(error)] },
@@ -188,7 +201,8 @@ async function nodeStatus(layout: LabLayout, node: LabNode): Promise<NodeStatus>
 
 /** What a cluster has before its first user comes: nodes, the default namespace, pools. */
 async function seed(layout: LabLayout, spec: LabSpec): Promise<void> {
-  await using store = new EmbeddedStore(layout.datastore);
+  const store = labDatastore(layout, spec.datastore);
+  await using open = await openDatastore(store, { missing: 'make', writer: 'muslin lab up' });
   const create = (key: ResourceKey, resource: Resource) => ({ op: 'create' as const, key, resource });
   const nodes = spec.nodes.map((node) => create({ kind: 'Node', name: node.name }, nodeResource(node)));
   const pools = spec.pools.map((cidr) => {
@@ -206,7 +220,18 @@ async function seed(layout: LabLayout, spec: LabSpec): Promise<void> {
   });
   const labels = { 'kubernetes.io/metadata.name': 'default' };
   const namespace: Resource = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'default', labels } };
-  await store.writeAll([...nodes, create({ kind: 'Namespace', name: 'default' }, namespace), ...pools]);
+  const all = [...nodes, create({ kind: 'Namespace', name: 'default' }, namespace), ...pools];
+  await open.writeAll(await missing(open, all));
+}
+
+/** A Kubernetes API has its default namespace from the start. */
+async function missing<T extends { key: ResourceKey }>(
+  store: Datastore,
+  writes: readonly T[],
+): Promise<readonly T[]> {
+  const { items } = await store.snapshot();
+  const present = new Set(items.map(({ key }) => keyPath(key)));
+  return writes.filter(({ key }) => !present.has(keyPath(key)));
 }
 
 function nodeResource(node: LabNode): Resource {
@@ -261,10 +286,16 @@ function processesOf(layout: LabLayout): readonly number[] {
 function isOurs(layout: LabLayout, pid: number): boolean {
   try {
     const words = readFileSync(join('/proc', String(pid), 'cmdline'), 'utf8').split('\0');
-    return words.includes(cliEntry) && (words.includes(layout.folder) || words.includes(layout.datastore));
+    if (words.some((word) => word.includes(`${layout.storeFolder}/`))) return isStoreOrAgent(words);
+    return words.includes(cliEntry) && words.includes(layout.folder);
   } catch {
     return false; // it ended meanwhile
   }
+}
+
+/** An editor that has a file of the folder open is none of ours. */
+function isStoreOrAgent(words: readonly string[]): boolean {
+  return words.includes(cliEntry) || basename(words[0] ?? '') === 'etcd';
 }
 
 function endProcess(pid: number, signal: 'SIGTERM' | 'SIGKILL'): void {

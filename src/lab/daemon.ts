@@ -12,7 +12,7 @@ import { createServer, type Server } from 'node:http';
 import { destination, pino } from 'pino';
 import type { Datastore, Stored } from '../contract/datastore.ts';
 import { parsePosition, reached } from '../contract/revision.ts';
-import { EmbeddedStore } from '../datastore/embedded/store.ts';
+import { openDatastore } from '../datastore/open.ts';
 import { isBpffs, mountBpffs } from '../kernel/bpf/bpffs.ts';
 import type { Cidr, Revision } from '../lib/brand.ts';
 import { tryParseCidr } from '../lib/cidr.ts';
@@ -25,6 +25,8 @@ import type { LabLayout } from './layout.ts';
 import { Pods } from './pods.ts';
 import { Services } from './services.ts';
 import { readSpec } from './spec-file.ts';
+import { labDatastore } from './store-place.ts';
+import { keepStoreServer } from './store-server.ts';
 
 export async function runLabDaemon(layout: LabLayout): Promise<void> {
   const stop = new AbortController();
@@ -35,7 +37,13 @@ export async function runLabDaemon(layout: LabLayout): Promise<void> {
 
   if (!isBpffs(layout.bpffs)) mountBpffs(layout.bpffs);
   buildFabric(layout, spec);
-  await using store = new EmbeddedStore(layout.datastore);
+  await using store = await openDatastore(labDatastore(layout, spec.datastore), {
+    missing: 'make',
+    writer: 'muslin lab',
+  });
+  const keeping = keepStoreServer(layout, spec, stop.signal, (error) =>
+    log.error({ err: error }, 'the store does not start; trying again'),
+  );
   const agents = new Agents(layout, log);
   agents.start(spec);
   const pods = new Pods(layout, spec, store, log);
@@ -44,9 +52,13 @@ export async function runLabDaemon(layout: LabLayout): Promise<void> {
   await settled.run(stop.signal, (error) => log.error({ err: error }, 'pods do not converge; trying again'));
 
   server.close();
+  await keeping;
   pods.close();
   await agents.stop();
 }
+
+/** A kind that is quiet tells no position: one who waits for it makes us look. */
+const askEveryMs = 250;
 
 /** Follows the store: after every change Pods and Services are made to agree, until a pass finds nothing new. */
 class Settled {
@@ -54,6 +66,7 @@ class Settled {
   readonly #pods: Pods;
   readonly #services: Services;
   readonly #settled = new Notice();
+  readonly #asked = new Notice();
   #revision: Revision | null = null;
 
   constructor(store: Datastore, pods: Pods, services: Services) {
@@ -70,9 +83,7 @@ class Settled {
         await this.#services.converge(of('Service'));
         await this.#pods.converge(of('Pod'), poolsOf(items));
         this.#settle(revision);
-        const changed = this.#store.watch(revision, signal)[Symbol.asyncIterator]();
-        await changed.next();
-        await changed.return?.(undefined);
+        await this.#untilChanged(revision, signal);
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
         onError(error);
@@ -81,11 +92,27 @@ class Settled {
     }
   }
 
+  /** Or until somebody waits for a position that nothing was written at. */
+  async #untilChanged(revision: Revision, signal: AbortSignal): Promise<void> {
+    const over = new AbortController();
+    const stop = () => over.abort();
+    signal.addEventListener('abort', stop, { once: true });
+    void this.#asked.next(over.signal).then(stop);
+    const changed = this.#store.watch(revision, over.signal)[Symbol.asyncIterator]();
+    try {
+      await changed.next();
+      await changed.return?.(undefined);
+    } finally {
+      signal.removeEventListener('abort', stop);
+      stop();
+    }
+  }
+
   /** Resolves with the store's position once everything up to `revision` was seen and done. */
   async until(revision: Revision, signal: AbortSignal): Promise<Revision | null> {
-    while (!this.#isSettled(revision) && !signal.aborted) {
-      await this.#settled.next(signal);
-    }
+    const asking = setInterval(() => this.#asked.ring(), askEveryMs);
+    while (!this.#isSettled(revision) && !signal.aborted) await this.#settled.next(signal);
+    clearInterval(asking);
     return this.#isSettled(revision) ? (await this.#store.snapshot()).revision : null;
   }
 

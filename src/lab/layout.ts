@@ -20,6 +20,31 @@ export class LabLayout {
   get datastore(): string {
     return join(this.folder, 'datastore', 'muslin.db');
   }
+  /** The folder of the store, whichever it is. */
+  get storeFolder(): string {
+    return dirname(this.datastore);
+  }
+  /** etcd names its sockets like ports: `NAME:1`, in the folder that it runs in. */
+  get etcdSocket(): string {
+    return join(this.storeFolder, 'etcd:1');
+  }
+  get apiSocket(): string {
+    return join(this.storeFolder, 'api.sock');
+  }
+  get storePid(): string {
+    return join(this.storeFolder, 'store.pid');
+  }
+  get storeLog(): string {
+    return join(this.storeFolder, 'store.log');
+  }
+  /** For kubectl, where the store is a Kubernetes API. */
+  get kubeconfig(): string {
+    return join(this.storeFolder, 'kubeconfig');
+  }
+  /** How agents find a store that is no file: Calico's form. */
+  get storeConfig(): string {
+    return join(this.storeFolder, 'calico.cfg');
+  }
   get specFile(): string {
     return join(this.folder, 'lab.json');
   }

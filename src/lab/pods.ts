@@ -56,17 +56,29 @@ export class Pods {
   }
 
   /** Makes this list of Pods, and no other, run. */
-  async converge(pods: readonly Stored[], pools: readonly Cidr[]): Promise<void> {
+  async converge(stored: readonly Stored[], pools: readonly Cidr[]): Promise<void> {
+    const pods = stored.filter((pod) => !isEnding(pod));
     const present = new Set(pods.map(({ resource }) => netnsOf(this.#layout, podView(resource))));
     for (const name of this.#ourPodNamespaces()) if (!present.has(name)) this.#remove(name);
-    const views = new Map(pods.map((stored) => [stored, podView(stored.resource)]));
-    for (const stored of pods) {
+    const views = new Map(pods.map((pod) => [pod, podView(pod.resource)]));
+    for (const pod of pods) {
       const view = await this.#ensure(
-        stored,
+        pod,
         pools,
-        [...views].filter(([other]) => other !== stored).map(([, v]) => v),
+        [...views].filter(([other]) => other !== pod).map(([, v]) => v),
       );
-      views.set(stored, view);
+      views.set(pod, view);
+    }
+    for (const pod of stored.filter(isEnding)) await this.#end(pod);
+  }
+
+  /** Kubernetes waits for whoever runs a Pod to say that it is gone. */
+  async #end({ key, revision }: Stored): Promise<void> {
+    try {
+      await this.#store.delete(key, revision);
+    } catch (error) {
+      if (!(error instanceof AppError) || (error.code !== 'CONFLICT' && error.code !== 'NOT_FOUND'))
+        throw error;
     }
   }
 
@@ -148,6 +160,10 @@ export class Pods {
     const prefix = `${this.#layout.prefix}pod-`;
     return listNetns().filter((name) => name.startsWith(prefix));
   }
+}
+
+function isEnding({ resource }: Stored): boolean {
+  return resource.metadata.deletionTimestamp !== undefined;
 }
 
 function isPlaced(view: PodView): boolean {

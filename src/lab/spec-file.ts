@@ -11,5 +11,6 @@ export function readSpec(layout: LabLayout): LabSpec {
     throw new NotFoundError(`no lab runs in ${layout.folder}; start one with: muslin lab up`);
   }
   const spec = JSON.parse(readFileSync(layout.specFile, 'utf8')) as LabSpec;
-  return { ...spec, dataplane: spec.dataplane ?? 'nftables' }; // labs of before say nothing of it
+  // labs of before say nothing of these
+  return { ...spec, dataplane: spec.dataplane ?? 'nftables', datastore: spec.datastore ?? 'embedded' };
 }

@@ -7,6 +7,7 @@ import { labSpec, numberedNodes, parseLabFile } from './spec.ts';
 test('an empty lab file is three nodes with the default pools', () => {
   assert.deepEqual(parseLabFile('lab.yaml', ''), {
     dataplane: 'nftables',
+    datastore: 'embedded',
     nodes: ['node1', 'node2', 'node3'],
     pools: ['10.65.0.0/16', 'fd65::/64'],
     manifests: [],
@@ -26,6 +27,7 @@ workloads:
 `;
   assert.deepEqual(parseLabFile('lab.yaml', text), {
     dataplane: 'ebpf',
+    datastore: 'etcd',
     nodes: ['left', 'right'],
     pools: ['10.1.0.0/24'],
     manifests: ['a.yaml'],

@@ -8,10 +8,15 @@ import { cidrRange, tryParseCidr } from '../lib/cidr.ts';
 import { type Fault, InvalidError } from '../lib/errors.ts';
 import { parseIfName } from '../lib/if-name.ts';
 
+export const datastoreNames = ['embedded', 'etcd', 'kubernetes'] as const;
+/** What keeps the lab's state. */
+export type DatastoreName = (typeof datastoreNames)[number];
+
 /** A lab as it runs. */
 export interface LabSpec {
   /** Of every node. */
   readonly dataplane: DataplaneName;
+  readonly datastore: DatastoreName;
   readonly nodes: readonly LabNode[];
   readonly pools: readonly Cidr[];
 }
@@ -25,6 +30,7 @@ export interface LabNode {
 /** A lab as its author wrote it. */
 export interface LabFile {
   readonly dataplane: DataplaneName;
+  readonly datastore: DatastoreName;
   readonly nodes: readonly string[];
   readonly pools: readonly Cidr[];
   /** Paths, relative to the file, of manifests to apply. */
@@ -58,12 +64,14 @@ export function labSpec(
   nodes: readonly string[],
   pools: readonly Cidr[],
   dataplane: DataplaneName = 'nftables',
+  datastore: DatastoreName = 'embedded',
 ): LabSpec {
   if (nodes.length < 1 || nodes.length > maximumNodes) {
     throw new InvalidError(`lab: got ${nodes.length} nodes, want 1 to ${maximumNodes}`);
   }
   return {
     dataplane,
+    datastore,
     nodes: nodes.map((name, i) => ({
       name,
       addresses: ([4, 6] as const).map((family) => fabricAddress(family, i + 11)),
@@ -81,7 +89,7 @@ export function numberedNodes(count: number): readonly string[] {
 }
 
 /**
- * Reads lab.yaml: `dataplane` (nftables, ebpf), `nodes` (a number, or names), `pools` (CIDRs), `manifests` (paths), `workloads` (Pods in short).
+ * Reads lab.yaml: `dataplane` (nftables, ebpf), `datastore` (embedded, etcd, kubernetes), `nodes` (a number, or names), `pools` (CIDRs), `manifests` (paths), `workloads` (Pods in short).
  *
  * @throws {InvalidError} with every fault, by line and column.
  */
@@ -128,12 +136,13 @@ class LabReader {
     const fields = this.#object(
       value ?? {},
       [],
-      ['dataplane', 'nodes', 'pools', 'manifests', 'workloads'],
+      ['dataplane', 'datastore', 'nodes', 'pools', 'manifests', 'workloads'],
       at,
     );
     const nodes = this.#nodes(fields.nodes ?? 3, at);
     return {
-      dataplane: this.#dataplane(fields.dataplane ?? 'nftables', at),
+      dataplane: this.#choice('dataplane', fields.dataplane ?? 'nftables', dataplaneNames, at),
+      datastore: this.#choice('datastore', fields.datastore ?? 'embedded', datastoreNames, at),
       nodes,
       pools: this.#list(fields, 'pools', at, (item, path) => this.#cidr(item, path, at), [...defaultPools]),
       manifests: this.#list(fields, 'manifests', at, (item, path) => this.#text(item, path, at), []),
@@ -141,12 +150,12 @@ class LabReader {
     };
   }
 
-  #dataplane(value: unknown, at: Locate): DataplaneName {
-    const name = dataplaneNames.find((each) => each === value);
-    if (name !== undefined) return name;
-    const path = ['dataplane'];
-    this.fault('dataplane', `got ${JSON.stringify(value)}, want ${dataplaneNames.join(' or ')}`, at(path));
-    return 'nftables';
+  /** The first of them when it is none. */
+  #choice<T extends string>(field: string, value: unknown, choices: readonly [T, ...T[]], at: Locate): T {
+    const choice = choices.find((each) => each === value);
+    if (choice === undefined)
+      this.fault(field, `got ${JSON.stringify(value)}, want ${choices.join(' or ')}`, at([field]));
+    return choice ?? choices[0];
   }
 
   #nodes(value: unknown, at: Locate): readonly string[] {

@@ -143,7 +143,7 @@ export class EbpfScene implements AsyncDisposable {
     const config: AgentConfig & { readonly mapSizes: MapSizes } = {
       node: 'n1',
       dataplane,
-      datastore: '',
+      datastore: { type: 'embedded', file: '' },
       socket: '',
       cgroup: cgroupRoot(),
       logLevel: 'fatal',

@@ -11,7 +11,11 @@ export function register(program: Command, io: Io): void {
       'run the node agent in this network namespace until SIGTERM; the kernel then keeps what it has',
     )
     .option('--node <name>', 'the node it is; else NODENAME')
-    .option('--datastore <file>', 'the embedded store; else MUSLIN_DATASTORE')
+    .option('--datastore <file>', 'an embedded store; else MUSLIN_DATASTORE')
+    .option(
+      '-c, --config <file>',
+      "Calico's file that names an etcd or Kubernetes store; else DATASTORE_TYPE and what belongs to it",
+    )
     .option('--socket <path>', 'where it serves health and status')
     .option('--bpf <folder>', 'where it pins guards, on a BPF file system')
     .option(

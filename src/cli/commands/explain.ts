@@ -51,8 +51,8 @@ async function clusterAt(options: ExplainOptions, io: Io): Promise<Cluster> {
   const { findPlace } = await import('../place.ts');
   const { compiledCluster, labKnowledge, storedResources } = await import('../lab-view.ts');
   const { parseIfName } = await import('../../lib/if-name.ts');
-  const place = findPlace(options, io);
+  const place = await findPlace(options, io);
   const known = place.lab ? labKnowledge(place.lab.spec) : {};
   const uplink = options.uplink === undefined ? {} : { uplink: parseIfName(options.uplink) };
-  return compiledCluster(await storedResources(place), { ...known, ...uplink });
+  return compiledCluster(await storedResources(place, io), { ...known, ...uplink });
 }

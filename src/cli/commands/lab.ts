@@ -2,7 +2,7 @@
 /** `muslin lab up|down|status|exec`: nodes and workloads as network namespaces of this machine. */
 import { type Command, Option } from 'commander';
 import type { DataplaneName } from '../../contract/config.ts';
-import type { LabFile, LabSpec } from '../../lab/spec.ts';
+import type { DatastoreName, LabFile, LabSpec } from '../../lab/spec.ts';
 import { InvalidError } from '../../lib/errors.ts';
 import { group, jsonOption, Told } from '../command.ts';
 import { exitCodes } from '../exit.ts';
@@ -13,6 +13,7 @@ interface UpOptions {
   readonly file?: string;
   readonly nodes?: string;
   readonly dataplane?: DataplaneName;
+  readonly datastore?: DatastoreName;
   readonly lab?: string;
 }
 
@@ -35,6 +36,13 @@ export function register(program: Command, io: Io): void {
     .option('--nodes <count>', 'how many nodes, whatever the file says')
     .addOption(
       new Option('--dataplane <name>', 'of every node, whatever the file says').choices(['nftables', 'ebpf']),
+    )
+    .addOption(
+      new Option('--datastore <name>', 'what keeps its state, whatever the file says').choices([
+        'embedded',
+        'etcd',
+        'kubernetes',
+      ]),
     )
     .option(...labOption)
     .action((options: UpOptions) => up(options, io));
@@ -79,7 +87,12 @@ async function up(options: UpOptions, io: Io): Promise<void> {
     module.labManifests(file, options.file, io),
   );
   const start = performance.now();
-  const spec = labSpec(await nodesOf(options, file.nodes), file.pools, options.dataplane ?? file.dataplane);
+  const spec = labSpec(
+    await nodesOf(options, file.nodes),
+    file.pools,
+    options.dataplane ?? file.dataplane,
+    options.datastore ?? file.datastore,
+  );
   await wantCgroups(spec);
   const { plural } = await import('../plural.ts');
   checkNodes(file, spec);
@@ -147,17 +160,19 @@ async function status(options: LabOptions, io: Io): Promise<void> {
     io.out(statusText(rows));
   }
   const { unbalancedServices } = await import('../unbalanced-services.ts');
-  for (const note of await unbalancedServices({ layout, spec })) io.note(note);
+  const { openStore, placeOfLab } = await import('../place.ts');
+  await using store = await openStore(placeOfLab(layout, spec), io, { mayCreate: false });
+  for (const note of await unbalancedServices(store, spec)) io.note(note);
   if (problem !== null) io.note(problem);
   if (problem !== null || rows.some((row) => row.agent?.ready !== true)) throw new Told(exitCodes.problems);
 }
 
 async function execIn(pod: string, command: readonly string[], options: LabOptions, io: Io): Promise<void> {
   await wantRoot();
-  const { findLab } = await import('../place.ts');
+  const { findLab, placeOfLab } = await import('../place.ts');
   const { NetNs, listNetns } = await import('../../kernel/netns.ts');
   const { NotFoundError } = await import('../../lib/errors.ts');
-  const { layout } = findLab(options, io);
+  const { layout, spec } = findLab(options, io);
   const [first = '', second, ...rest] = pod.split('/');
   const [namespace, name] = second === undefined ? ['default', first] : [first, second];
   if (namespace === '' || name === '' || rest.length > 0) {
@@ -172,7 +187,7 @@ async function execIn(pod: string, command: readonly string[], options: LabOptio
   const [program = '', ...args] = command;
   const { nodeOfPod } = await import('../lab-view.ts');
   const { onNode } = await import('../../lab/node-cgroup.ts');
-  const node = isNode ? name : await nodeOfPod(layout, namespace, name);
+  const node = isNode ? name : await nodeOfPod(placeOfLab(layout, spec), namespace, name, io);
   const start = () => netns.spawn(program, args, { stdio: 'inherit' });
   const child = node === null ? start() : onNode(layout, node, start);
   const code = await new Promise<number>((resolve, reject) => {

@@ -40,12 +40,11 @@ export function registerProbe(parent: Command, io: Io): void {
 }
 
 async function probe(options: ProbeOptions, io: Io): Promise<void> {
-  const { findPlace, findLab } = await import('../place.ts');
+  const { findLab, placeOfLab } = await import('../place.ts');
   const { runningPods, storedResources } = await import('../lab-view.ts');
   const { probePairs } = await import('../../lab/pairs.ts');
   const { layout, spec } = findLab(options, io);
-  const place = findPlace({ datastore: layout.datastore }, io);
-  const stored = await storedResources(place);
+  const stored = await storedResources(placeOfLab(layout, spec), io);
   const pods = runningPods(stored);
   const results = await probePairs(layout, pods, await pairOptions(options));
   const expected = options.againstPolicy ? await expectations(stored, results, spec) : null;
