@@ -5,6 +5,7 @@
  * @see k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/validation.go
  */
 import type { Json, JsonObject } from '../../model/types.ts';
+import { OptionalValue } from '../../model/validate/cel/functions.ts';
 import { type CompiledRule, compileExpression, compileRule } from '../../model/validate/cel/rule.ts';
 import type { Cause } from './api-error.ts';
 import { isList, isMap, listAt, memberOf, sameJson, textAt } from './json.ts';
@@ -108,7 +109,7 @@ function judged(
   const isTransition = rule.isTransition && !isOptional;
   if (isTransition && old === undefined) return [];
   if (!rule.isTransition && old !== undefined && sameJson(value, old)) return [];
-  const oldSelf = isOptional ? { optional: old === undefined ? [] : [old] } : old;
+  const oldSelf = isOptional ? new OptionalValue(old) : old;
   if (rule.holds(value, oldSelf)) return [];
   const told = message?.(value, oldSelf);
   const text = typeof told === 'string' && told.trim() !== '' ? told.trim() : plainMessage(source);
@@ -146,9 +147,9 @@ const blocking = [
   'FieldValueTypeInvalid',
 ];
 
-/** What stands beside faults of the schema that keep rules from running; null: they run. */
-export function rulesNotChecked(causes: readonly Cause[]): Cause | null {
-  if (!causes.some(({ reason }) => blocking.includes(reason))) return null;
+/** What stands beside faults of the schema that keep its rules from running; null: they run. */
+export function rulesNotChecked(schema: OpenApiSchema, causes: readonly Cause[]): Cause | null {
+  if (!hasRules(schema) || !causes.some(({ reason }) => blocking.includes(reason))) return null;
   const message =
     'Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation';
   return { reason: 'FieldValueInvalid', message, field: '<nil>' };

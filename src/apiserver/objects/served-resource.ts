@@ -50,6 +50,12 @@ export interface RequestContext {
   /** Other objects that a rule reads: cluster IPs in use, the namespace of a pod. null: there is none. */
   readonly lookup: (group: string, plural: string, namespace: string, name: string) => ApiObject | null;
   readonly list: (group: string, plural: string) => readonly ApiObject[];
+  /** Where Services get their addresses and ports; the first address of a range is the server's own Service's. */
+  readonly services: {
+    /** `10.96.0.0/16`, and for a dual-stack cluster one of the other family after it. */
+    readonly ranges: readonly string[];
+    readonly nodePorts: { readonly first: number; readonly last: number };
+  };
 }
 
 /** `main`: the object itself; else the name of the subresource that is written. */
@@ -57,7 +63,7 @@ export type WriteTarget = 'main' | 'status' | (string & {});
 
 /** What differs between kinds. Metadata that all kinds share (uid, times, generation's default) is the requests' part. */
 export interface ResourceRules {
-  /** Fills in what the author left out; also for objects read from the store (a definition may have new defaults). */
+  /** Fills in what the author left out (and drops what a custom kind does not have); also for objects read from the store (a definition may have new defaults). */
   fillIn(object: ApiObject): ApiObject;
   /** Fields that a client may not set at birth are dropped, those the server gives are given (cluster IP, taints). */
   prepareForCreate(object: ApiObject, context: RequestContext): ApiObject;
@@ -80,7 +86,7 @@ export interface ResourceRules {
   /** Labels that a field selector may name, with this object's values; metadata.name and namespace are everyone's. */
   selectableFields(object: ApiObject): Readonly<Record<string, string>>;
   /** Those names, also when no object is there; null: any field path is refused but metadata's. */
-  readonly selectableFieldNames: readonly string[];
+  readonly selectableFieldNames: readonly string[] | null;
   /** PUT without resourceVersion: overwrites, or is refused with 422. */
   readonly unconditionalUpdate: boolean;
   /** PUT to a name that does not exist makes it. */

@@ -36,6 +36,16 @@ export class CidrValue {
   }
 }
 
+/** What may be there or not, as `oldSelf` of a rule with optionalOldSelf. */
+export class OptionalValue {
+  /** undefined: none. */
+  readonly held: Value;
+
+  constructor(held: Value) {
+    this.held = held;
+  }
+}
+
 function ipOf(value: Value): IpValue | undefined {
   if (value instanceof IpValue) return value;
   const address = typeof value === 'string' ? tryParseAddress(value) : null;
@@ -103,6 +113,9 @@ export const methods: ReadonlyMap<string, Call> = new Map<string, Call>([
   ['lastIndexOf', ofTexts((on, part) => on.lastIndexOf(part))],
   ['split', ofTexts((on, part) => on.split(part))],
   ['substring', substring],
+  ['hasValue', ([on]) => (on instanceof OptionalValue ? on.held !== undefined : undefined)],
+  ['value', ([on]) => (on instanceof OptionalValue ? on.held : undefined)],
+  ['orValue', ([on, other]) => (on instanceof OptionalValue ? (on.held ?? other) : undefined)],
   ['family', ([on]) => (on instanceof IpValue ? familyOf(on.address) : undefined)],
   ['ip', ofCidr((on) => new IpValue(on.address))],
   ['masked', ofCidr((on) => new CidrValue(addressOf(on.masked), on.masked))],

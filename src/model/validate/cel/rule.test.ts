@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compileRule } from './rule.ts';
+import { OptionalValue } from './functions.ts';
+import { compileExpression, compileRule } from './rule.ts';
 
 function holds(rule: string, self: unknown, old?: unknown): boolean {
   return compileRule(rule).holds(self, old);
@@ -53,6 +54,22 @@ test('expressions mean what CEL says', () => {
     ["self.s == \"abc\" && 'it\\'s' != '\\n'", true],
   ];
   for (const [rule, expected] of table) assert.equal(holds(rule, self), expected, rule);
+});
+
+test('an expression gives a value, a message for instance', () => {
+  const message = compileExpression("'got ' + string(self.n) + (has(self.m) ? ' with m' : '')");
+  assert.equal(message({ n: 5 }), 'got 5');
+  assert.equal(message({ n: 5, m: 1 }), 'got 5 with m');
+  assert.equal(message({}), undefined);
+});
+
+test('oldSelf may be optional', () => {
+  const rule = '!oldSelf.hasValue() || oldSelf.value() < self';
+  assert.equal(holds(rule, 2, new OptionalValue(undefined)), true);
+  assert.equal(holds(rule, 2, new OptionalValue(1)), true);
+  assert.equal(holds(rule, 2, new OptionalValue(3)), false);
+  assert.equal(holds('oldSelf.orValue(7) == 7', 2, new OptionalValue(undefined)), true);
+  assert.equal(holds('oldSelf.hasValue() || self.orValue(1) == 1 || self.value() == 1', 2, 2), false);
 });
 
 test('an error makes a rule fail, unless the other side decides', () => {
