@@ -30,32 +30,36 @@ export function bind(serving: Serving, request: ApiRequest, place: Place): JsonA
   if (pod.metadata.deletionTimestamp !== undefined)
     throw conflict(ofBinding, name, `pod ${name} is being deleted, cannot be assigned to a host`);
   if (current !== '') throw conflict(ofBinding, name, `pod ${name} is already assigned to node "${current}"`);
-  const bound = scheduled(withField(pod, 'spec', { ...spec, nodeName: node }));
+  const bound = withCondition(withField(pod, 'spec', { ...spec, nodeName: node }), { type: 'PodScheduled' });
   if (!dryRun) serving.store.put(collectionOfResource(resource), keyOf(namespace, name), bound);
   return json(201, created);
 }
 
 const ofBinding = { group: '', plural: 'pods/binding' };
 
-function scheduled(pod: ApiObject): ApiObject {
+function withCondition(pod: ApiObject, condition: JsonObject): ApiObject {
   const status = (pod.status ?? {}) as JsonObject;
   const others = ((status.conditions ?? []) as readonly Json[]).filter(
-    (condition) => textAt(condition, 'type') !== 'PodScheduled',
+    (other) => textAt(other, 'type') !== condition.type,
   );
-  const condition = {
-    type: 'PodScheduled',
-    status: 'True',
-    lastProbeTime: null,
-    lastTransitionTime: timeText(new Date()),
-  };
-  return withField(pod, 'status', { ...status, conditions: [...others, condition] });
+  const met = { status: 'True', lastProbeTime: null, lastTransitionTime: timeText(new Date()), ...condition };
+  return withField(pod, 'status', { ...status, conditions: [...others, met] });
 }
+
+const evicted = {
+  type: 'DisruptionTarget',
+  reason: 'EvictionByEvictionAPI',
+  message: 'Eviction API: evicting',
+};
 
 export function evict(serving: Serving, request: ApiRequest, place: Place): JsonAnswer {
   const { dryRun } = writeOptions('CreateOptions', request);
   const options = checkedOptions((bodyOf(request, 'Eviction').deleteOptions ?? {}) as JsonObject);
   const pod = existing(serving, place);
-  removeObject(serving, place.resource, pod, { ...options, dryRun: dryRun || options.dryRun });
+  removeObject(serving, place.resource, withCondition(pod, evicted), {
+    ...options,
+    dryRun: dryRun || options.dryRun,
+  });
   return json(201, created);
 }
 

@@ -29,7 +29,7 @@ import {
   type Socket,
   type Server as SocketServer,
 } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import type { PeerCertificate, TLSSocket } from 'node:tls';
 import type { Answer, EventSink } from './answer.ts';
 import type { KeyPair } from './certificates.ts';
 import type { Fault, Faults, OpenConnections } from './faults.ts';
@@ -301,7 +301,9 @@ function certificateOf(request: Incoming): Credentials['certificate'] {
     | TLSSocket
     | undefined;
   if (!socket?.authorized) return null;
-  const { subject } = socket.getPeerCertificate();
+  // null, against its type, once the connection is gone
+  const certificate: PeerCertificate | null = socket.getPeerCertificate();
+  const subject = certificate?.subject;
   if (!subject?.CN) return null;
   const organizations: unknown = subject.O ?? [];
   const groups = Array.isArray(organizations) ? organizations.map(String) : [String(organizations)];

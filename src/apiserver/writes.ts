@@ -143,7 +143,10 @@ function requireRevision(resource: ServedResource, { live, next, isPut }: Replac
 }
 
 function unconditionalRefused(resource: ServedResource, name: string): ApiError {
-  return refusal(resource, name, [invalid('metadata.resourceVersion', 0, 'must be specified for an update')]);
+  // of the plural, where other refusals name the kind
+  const { group, plural: kind } = resource;
+  const cause = invalid('metadata.resourceVersion', 0, 'must be specified for an update');
+  return refusal({ group, kind }, name, [cause]);
 }
 
 /** What a client cannot change. */

@@ -14,6 +14,7 @@ import { UsageError } from '../lib/errors.ts';
 import { isFilterable, Told } from './command.ts';
 import { register as agent } from './commands/agent.ts';
 import { register as announced } from './commands/announced.ts';
+import { register as apiserver } from './commands/apiserver.ts';
 import { register as apply } from './commands/apply.ts';
 import { register as config } from './commands/config.ts';
 import { register as convert } from './commands/convert.ts';
@@ -60,6 +61,7 @@ const commands: readonly Register[] = [
   config,
   doctor,
   agent,
+  apiserver,
   announced,
 ];
 

@@ -70,11 +70,15 @@ export class Replay {
     const done = new Promise<Answered>((resolve, reject) => {
       const request = httpsRequest(this.#optionsOf(step), (response) => {
         opened();
-        if (step.watch && response.statusCode === 200) readEvents(response, step.watch, resolve);
+        if (step.watch && response.statusCode === 200 && !step.response?.body)
+          readEvents(response, step.watch, resolve);
         else readWhole(response, resolve);
       });
       request.on('error', reject);
-      request.end(this.#bodyOf(step));
+      const body = this.#bodyOf(step);
+      // Node says nothing of the body of a DELETE by itself
+      if (body !== '') request.setHeader('content-length', Buffer.byteLength(body));
+      request.end(body);
     });
     done.catch(() => opened());
     return { headers, done };

@@ -2,6 +2,10 @@
 /** What acts by itself beside the API: definitions always, the rest where it is asked for. */
 import type { Serving } from '../serving.ts';
 import { followDefinitions } from './definitions.ts';
+import { followServices } from './endpoint-slices.ts';
+import { collectGarbage } from './garbage-collection.ts';
+import { emptyNamespaces } from './namespaces.ts';
+import { furnishNamespaces } from './service-accounts.ts';
 
 export type ControllerName =
   /** Namespaces: the ServiceAccount `default`, the ConfigMap `kube-root-ca.crt`. */
@@ -13,11 +17,26 @@ export type ControllerName =
   /** From Services and Pods. */
   | 'endpoint-slices';
 
+export const controllerNames: readonly ControllerName[] = [
+  'service-accounts',
+  'namespaces',
+  'garbage-collection',
+  'endpoint-slices',
+];
+
+type Start = (serving: Serving, ca: string) => () => void;
+
+const starts: { readonly [name in ControllerName]: Start } = {
+  'service-accounts': furnishNamespaces,
+  namespaces: emptyNamespaces,
+  'garbage-collection': collectGarbage,
+  'endpoint-slices': followServices,
+};
+
 /** @returns what stops them */
-export function startControllers(
-  serving: Serving,
-  _names: readonly ControllerName[],
-  _ca: string,
-): () => void {
-  return followDefinitions(serving);
+export function startControllers(serving: Serving, names: readonly ControllerName[], ca: string): () => void {
+  const stops = [followDefinitions(serving), ...names.map((name) => starts[name](serving, ca))];
+  return () => {
+    for (const stop of stops) stop();
+  };
 }
