@@ -6,7 +6,7 @@
  * @see k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting
  */
 import type { Json, JsonObject } from '../../model/types.ts';
-import { isList, isMap } from './json.ts';
+import { isList, isMap, textAt } from './json.ts';
 import { childOf, defaultOf, flagOf, itemsOf, propertiesOf } from './schema.ts';
 import type { OpenApiSchema } from './served-resource.ts';
 
@@ -40,9 +40,18 @@ function mapWithDefaults(schema: OpenApiSchema, value: JsonObject): JsonObject {
 /** undefined: away with it. */
 function filledIn(schema: OpenApiSchema, member: Json): Json | undefined {
   if (member !== null) return withDefaults(schema, member);
-  if (flagOf(schema, 'nullable') || Object.keys(schema).length === 0) return null;
+  if (isNullable(schema)) return null;
   const value = defaultOf(schema);
   return value === undefined ? undefined : withDefaults(schema, value);
+}
+
+/** `written`: a built-in field that Go writes as null (builtin/fields.ts). */
+function isNullable(schema: OpenApiSchema): boolean {
+  return (
+    flagOf(schema, 'nullable') ||
+    textAt(schema, 'x-muslin-zero') === 'written' ||
+    Object.keys(schema).length === 0
+  );
 }
 
 function missingDefaults(schema: OpenApiSchema, value: JsonObject): [string, Json][] {

@@ -17,7 +17,7 @@ import {
   time,
   written,
 } from './builtin/fields.ts';
-import { invalid } from './causes.ts';
+import { invalid, required } from './causes.ts';
 import { isMap, listAt, mapAt, memberOf, sameJson, textAt } from './json.ts';
 import { labelValueFaults, type NameFaults, qualifiedFaults } from './names.ts';
 import type { ApiObject } from './object.ts';
@@ -78,6 +78,7 @@ export function metadataCauses({ metadata }: ApiObject, nameFaults: NameFaults):
 function nameCauses(metadata: Json, nameFaults: NameFaults): readonly Cause[] {
   const prefix = textAt(metadata, 'generateName');
   const name = textAt(metadata, 'name');
+  if (name === '') return [required('metadata.name', 'name or generateName is required')];
   // A prefix may end in a hyphen: the suffix follows.
   const prefixFaults = prefix === '' ? [] : nameFaults(prefix.replace(/-$/, 'a'));
   return [
