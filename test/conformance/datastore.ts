@@ -552,18 +552,27 @@ async function tenThousandObjects({ store, reopen }: DatastoreRig): Promise<void
   const { revision } = await store.snapshot();
   const names = Array.from({ length: manyObjects }, (_, i) => `x-${String(i).padStart(5, '0')}`);
   const heard = take(other, revision, manyObjects);
-  for (let at = 0; at < names.length; at += 100)
-    await Promise.all(names.slice(at, at + 100).map((name) => createSet(store, name)));
+  for (let at = 0; at < names.length; at += 100) await createSets(store, names.slice(at, at + 100));
   const { items } = await store.list('GlobalNetworkSet');
   assert.deepEqual(ownNames(items), names);
   const everything = new Map((await other.snapshot()).items.map((item) => [keyPath(item.key), item]));
-  for (const item of items) assert.deepEqual(everything.get(keyPath(item.key)), item);
+  const differing = items.filter(
+    (item) => JSON.stringify(everything.get(keyPath(item.key))) !== JSON.stringify(item),
+  );
+  assert.deepEqual(differing, []);
   const told = new Set((await heard).map((event) => keyOfEvent(event)?.name));
   assert.equal(told.size, manyObjects);
 }
 
-function createSet(store: Datastore, name: string): Promise<Stored> {
-  return store.create({ kind: 'GlobalNetworkSet', name }, globalNetworkSet(name, ['10.0.0.0/8']));
+/** In one transaction, where there are transactions. */
+async function createSets(store: Datastore, names: readonly string[]): Promise<void> {
+  const writes = names.map((name) => ({
+    op: 'create' as const,
+    key: { kind: 'GlobalNetworkSet', name } as const,
+    resource: globalNetworkSet(name, ['10.0.0.0/8']),
+  }));
+  if (store.writesAtomically) await store.writeAll(writes);
+  else await Promise.all(writes.map(({ key, resource }) => store.create(key, resource)));
 }
 
 async function useAfterClose({ reopen }: DatastoreRig): Promise<void> {

@@ -11,8 +11,8 @@ import { decodeValue } from './values.ts';
 
 /** mvccpb.Event.EventType */
 const deleteEvent = 1;
-/** Of a foreign path so much is told once: `/calico/felix/v1/host/...` may be many. */
-const toldDepth = 5;
+/** Of a foreign path so much is told once, as there may be many: `/calico/felix/v1`, `/calico/resources/v3/<group>/<plural>`. */
+const toldFolder = /^\/calico\/(resources\/v3\/[^/]*\/[^/]*|[^/]*\/[^/]*)/;
 
 export class Entries {
   readonly #notices: StoreNotices;
@@ -47,7 +47,7 @@ export class Entries {
   }
 
   #tell(path: string): void {
-    const folder = path.split('/').slice(0, toldDepth).join('/');
+    const folder = toldFolder.exec(path)?.[0] ?? path;
     if (this.#told.has(folder)) return;
     this.#told.add(folder);
     this.#notices.onStrange?.({

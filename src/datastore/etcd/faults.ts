@@ -80,7 +80,7 @@ function isSilence(code: Code): boolean {
 
 /** What a TLS handshake ended with: another try ends alike. */
 function isCertificateFault(error: ConnectError): boolean {
-  return /^ERR_SSL_\w*ALERT_(BAD_CERTIFICATE|CERTIFICATE_REQUIRED|UNKNOWN_CA|HANDSHAKE_FAILURE)/.test(
+  return /^ERR_SSL_.*ALERT_(BAD_CERTIFICATE|CERTIFICATE_REQUIRED|UNKNOWN_CA|HANDSHAKE_FAILURE)/.test(
     systemCode(error),
   );
 }

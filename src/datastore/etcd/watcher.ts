@@ -29,7 +29,8 @@ export class Watcher {
   readonly #lineage: Lineage;
   readonly #entries: Entries;
   #position: bigint;
-  #heardAt = performance.now();
+  /** Since when nothing was heard but failures; null: it works. */
+  #brokenAt: number | null = null;
 
   constructor(members: Members, lineage: Lineage, entries: Entries, from: bigint) {
     this.#members = members;
@@ -57,10 +58,9 @@ export class Watcher {
   async *#stream(signal: AbortSignal): AsyncGenerator<readonly WatchEvent[]> {
     await this.#confirmHistory();
     await using stream = await WatchStream.open(this.#members, this.#position + 1n, signal);
-    this.#heardAt = performance.now();
     try {
       for await (const answer of stream.answers()) {
-        this.#heardAt = performance.now();
+        this.#brokenAt = null;
         yield this.#batchOf(answer, stream);
       }
       throw new UnavailableError(`etcd at ${stream.peer.name} ended the watch`);
@@ -112,9 +112,9 @@ export class Watcher {
       throw new RevisionGoneError(`cannot watch from revision ${this.#position}: want at most ${revision}`);
   }
 
-  /** The witness's revision was compacted away: it cannot be asked any more. */
+  /** The witness's revision was compacted away, or is none that there was: what there is, is asked without it. */
   async #withoutWitness(error: unknown) {
-    if (!(error instanceof RevisionGoneError) || !/compacted/.test(error.message)) throw error;
+    if (!(error instanceof RevisionGoneError)) throw error;
     const request = { key: Buffer.from(everything.start) };
     const answer = await this.#members.call('watch', 'read', (peer, options) =>
       peer.kv.range(request, options),
@@ -125,7 +125,8 @@ export class Watcher {
   async #resumeOrThrow(error: unknown, pauseMs: number, signal: AbortSignal): Promise<void> {
     const fault = error instanceof ConnectError ? this.#faultOf(error) : error;
     const isPassing = fault instanceof UnavailableError && !this.#members.closed.aborted;
-    if (!isPassing || performance.now() + pauseMs - this.#heardAt > patienceMs) throw fault;
+    this.#brokenAt ??= performance.now();
+    if (!isPassing || performance.now() + pauseMs - this.#brokenAt > patienceMs) throw fault;
     await delay(pauseMs, undefined, { signal }).catch(() => {}); // an abort only ends the wait
   }
 
