@@ -71,7 +71,7 @@ function born(resource: ServedResource, namespace: string, body: Json, query: Js
   const prefix = textAt(object, 'metadata', 'generateName');
   const metadata = {
     ...object.metadata,
-    name: object.metadata.name ?? `${prefix}xxxxx`,
+    name: object.metadata.name ?? (prefix === '' ? '' : `${prefix}xxxxx`),
     ...(namespace === '' ? {} : { namespace }),
   };
   const made = resource.rules.prepareForCreate(
