@@ -18,6 +18,7 @@ test('an empty lab file is three nodes with the default pools', () => {
 test('everything that can be said is read', () => {
   const text = `
 dataplane: ebpf
+datastore: etcd
 nodes: [left, right]
 pools: [10.1.0.0/24]
 manifests: [a.yaml]

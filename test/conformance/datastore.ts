@@ -19,7 +19,7 @@ import {
   UnavailableError,
 } from '../../src/lib/errors.ts';
 import { calicoVersion, keyPath } from '../../src/model/kinds.ts';
-import type { Resource, ResourceKey } from '../../src/model/types.ts';
+import type { Resource, ResourceKey, ResourceKind } from '../../src/model/types.ts';
 
 export interface DatastoreRig extends AsyncDisposable {
   readonly store: Datastore;
@@ -419,9 +419,11 @@ async function positionIsReached({ store, reopen }: DatastoreRig): Promise<void>
     for (const end = performance.now() + 20_000; !reached(position, wanted); await delay(20))
       assert.ok(performance.now() < end, `got ${position}, want ${wanted}`);
   };
-  await wait(await store.position(['Tier', 'NetworkSet']));
+  // where each kind has an order of its own, one that is quiet tells nothing: the syncer asks a list (syncer.ts, audit)
+  const kinds: ResourceKind[] = store.writesAtomically ? ['Tier', 'NetworkSet'] : ['Tier'];
+  await wait(await store.position(kinds));
   await other.create(tierKey('x-a'), tier('x-a', 1));
-  await wait(await store.position(['Tier', 'NetworkSet']));
+  await wait(await store.position(kinds));
   await other.delete(tierKey('x-a'));
   await wait(await other.position(['Tier']));
   await delay(300);

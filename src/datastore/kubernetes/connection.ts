@@ -39,6 +39,7 @@ const windowBytes = 4 * 1024 * 1024;
 export class Connection implements AsyncDisposable {
   readonly #access: () => ClusterAccess;
   #open: Promise<Session> | null = null;
+  #isClosed = false;
 
   /** @param access - read for each connection. */
   constructor(access: () => ClusterAccess) {
@@ -61,10 +62,12 @@ export class Connection implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const open = this.#open;
     this.#open = null;
+    this.#isClosed = true;
     (await open?.catch(() => null))?.end(new UnavailableError('the connection was closed'));
   }
 
   async #session(): Promise<Session> {
+    if (this.#isClosed) throw new UnavailableError('the connection was closed');
     const open = await this.#open?.catch(() => null);
     if (open && !open.isOver) return open;
     const opening = Session.open(this.#access());
@@ -153,17 +156,18 @@ class Session {
   #request(request: ApiRequest, authorization: string | null): http2.ClientHttp2Stream {
     const { method, path, body, contentType = 'application/json', accept = 'application/json' } = request;
     if (this.isOver) throw this.#reason ?? this.#unavailable('the connection ended');
-    const stream = this.#http.request({
+    const headers = {
       ':method': method,
       ':path': path,
       accept,
       'user-agent': 'muslin',
       ...(body === undefined ? {} : { 'content-type': contentType }),
       ...(authorization === null ? {} : { authorization }),
-    });
+    };
+    const stream = this.#http.request(headers, { endStream: body === undefined }); // else DELETE would have no body
     stream.on('error', () => {}); // told by whoever waits for it
     stream.setEncoding('utf8');
-    stream.end(body);
+    if (body !== undefined) stream.end(body);
     return stream;
   }
 

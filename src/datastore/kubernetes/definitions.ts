@@ -22,13 +22,13 @@ export async function installDefinitions(
 
 async function applied(connection: Connection, definition: JsonObject): Promise<void> {
   const { name } = definition.metadata as { name: string };
-  const answer = await connection.send({
-    method: 'PATCH',
-    path: `${path}/${name}?fieldManager=muslin&force=true`,
-    body: JSON.stringify(definition),
-    contentType: 'application/apply-patch+yaml',
-  });
-  if (answer.status !== 200 && answer.status !== 201) throw refusalOf(`cannot define ${name}`, answer);
+  const body = JSON.stringify(definition);
+  const created = await connection.send({ method: 'POST', path, body });
+  if (created.status === 201) return;
+  if (created.status !== 409) throw refusalOf(`cannot define ${name}`, created);
+  const merge = { contentType: 'application/merge-patch+json', body };
+  const changed = await connection.send({ method: 'PATCH', path: `${path}/${name}`, ...merge });
+  if (changed.status !== 200) throw refusalOf(`cannot define ${name}`, changed);
 }
 
 async function established(connection: Connection, definitions: readonly JsonObject[]): Promise<void> {

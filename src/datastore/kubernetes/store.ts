@@ -134,11 +134,13 @@ export class KubernetesStore implements Datastore {
   }
 
   async *watch(from: Revision, signal: AbortSignal): AsyncGenerator<readonly WatchEvent[]> {
+    if (signal.aborted) return;
     const served = await this.#discover();
     const position = await this.#startOf(from, served);
     const changed = new AbortController();
     const stop = () => changed.abort();
     signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
     const looking = setInterval(() => void this.#lookForChange(served, changed), discoveryMs);
     const watched = [...served.values()].filter(({ kind }) => position.has(kind));
     try {

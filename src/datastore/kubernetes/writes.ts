@@ -125,8 +125,9 @@ export class Writes {
       propagationPolicy: 'Background',
       ...(served.kind === 'Pod' ? { gracePeriodSeconds: 0 } : {}),
       ...(ifRevision === undefined ? {} : { preconditions: { resourceVersion: ifRevision } }),
+      ...(options.dryRun ? { dryRun: ['All'] } : {}), // beside a body the server reads no options in the query
     };
-    const path = withDryRun(objectPath(served, key), options);
+    const path = objectPath(served, key);
     await this.#text(`cannot delete ${keyText(key)}`, { method: 'DELETE', path, body: JSON.stringify(body) });
     return null;
   }
