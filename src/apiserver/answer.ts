@@ -23,7 +23,8 @@ export interface JsonAnswer {
   /** Texts of Warning headers. */
   readonly warnings?: readonly string[];
   readonly headers?: { readonly [name: string]: string };
-  readonly encoding?: Shape['encoding'];
+  /** Protobuf is for a Status alone. */
+  readonly encoding?: Shape['encoding'] | 'protobuf';
   /** Where it is not that of the encoding. */
   readonly contentType?: string;
 }

@@ -6,8 +6,9 @@ export function collectionOf(group: string, plural: string): string {
   return `${group}/${plural}`;
 }
 
+/** Events are one collection that two groups show. */
 export function collectionOfResource({ group, plural }: Pick<ServedResource, 'group' | 'plural'>): string {
-  return collectionOf(group, plural);
+  return collectionOf(group === 'events.k8s.io' ? '' : group, plural);
 }
 
 /** @param namespace - '' for what is in none */

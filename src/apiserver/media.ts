@@ -60,11 +60,17 @@ function isShown(as: string): as is Shape['as'] {
   return ['Object', 'Table', 'PartialObjectMetadata', 'PartialObjectMetadataList'].includes(as);
 }
 
-/** How an error is told to a client whatever else it accepts. */
-export function errorEncoding(accept: string | undefined): 'json' | 'yaml' {
-  const known = clausesOf(accept ?? '').find(({ type }) => /^application\/(json|yaml)$/.test(type));
-  return known?.type === 'application/yaml' ? 'yaml' : 'json';
+/** How an error is told, whatever else the client accepts. */
+export function errorEncoding(accept: string | undefined): 'json' | 'yaml' | 'protobuf' {
+  const known = clausesOf(accept ?? '').flatMap(({ type }) => encodings[type] ?? []);
+  return known[0] ?? 'json';
 }
+
+const encodings: { readonly [type: string]: 'json' | 'yaml' | 'protobuf' } = {
+  'application/json': 'json',
+  'application/yaml': 'yaml',
+  'application/vnd.kubernetes.protobuf': 'protobuf',
+};
 
 function notAcceptable(isWatch: boolean): ApiError {
   const forms = isWatch

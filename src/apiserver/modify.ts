@@ -26,7 +26,7 @@ export function create(serving: Serving, request: ApiRequest, place: Place): Jso
   // custom resources take POST at a name
   const named = place.name === '' ? object : withMetadata(object, { name: place.name });
   const stored = bear({ serving, ...place, options }, named);
-  return json(201, viewOf(place.resource, stored), [...warnings, ...place.resource.rules.warnings(stored)]);
+  return json(201, stored, [...warnings, ...place.resource.rules.warnings(stored)]);
 }
 
 export function update(serving: Serving, request: ApiRequest, place: Place): JsonAnswer {
@@ -38,7 +38,7 @@ export function update(serving: Serving, request: ApiRequest, place: Place): Jso
   const writing: Writing = { serving, resource, namespace, options };
   const live = liveOf(writing, name);
   if (!live && target === 'main' && resource.rules.createOnUpdate) {
-    return json(201, viewOf(resource, bear(writing, object)), warnings);
+    return json(201, bear(writing, object), warnings);
   }
   if (!live) throw notFound(resource, name);
   const next = replace(writing, { live, next: object, target, isPut: true });

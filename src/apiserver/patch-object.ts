@@ -13,7 +13,7 @@ import type { ApiObject } from './objects/object.ts';
 import { jsonPatch, mergePatch, strategicMergePatch } from './objects/patch.ts';
 import type { ServedResource } from './objects/served-resource.ts';
 import { type ApplyOptions, patchOptions } from './options.ts';
-import { type Serving, viewOf } from './serving.ts';
+import type { Serving } from './serving.ts';
 import { badRequest, notFound } from './status.ts';
 import { bear, replace, type Writing } from './writes.ts';
 import { parseYaml } from './yaml-text.ts';
@@ -110,5 +110,5 @@ function apply(writing: Writing, options: ApplyOptions, request: ApiRequest, pla
   const stored = live
     ? replace(writing, { live, next: object, target: place.target, applied: true })
     : bear(writing, object, true);
-  return json(status, viewOf(resource, stored), [...warnings, ...resource.rules.warnings(stored)]);
+  return json(status, stored, [...warnings, ...resource.rules.warnings(stored)]);
 }

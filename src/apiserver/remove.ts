@@ -3,7 +3,7 @@
  * DELETE: at once, after a time of grace, or when the last finalizer is gone
  * (k8s.io/apiserver/pkg/registry/rest/delete.go, BeforeDelete).
  */
-import type { JsonObject } from '../model/types.ts';
+import type { Json, JsonObject } from '../model/types.ts';
 import { type ApiRequest, type JsonAnswer, json } from './answer.ts';
 import { collectionOfResource, keyOf } from './collection.ts';
 import { type DeleteOptions, deleteOptions } from './delete-options.ts';
@@ -174,9 +174,20 @@ export const definitionFinalizer = 'customresourcecleanup.apiextensions.k8s.io';
 
 function leavingDefinition(stored: ApiObject): ApiObject {
   if (stored.metadata.deletionTimestamp !== undefined) return stored;
+  const now = timeText(new Date());
   const others = (stored.metadata.finalizers ?? []).filter((name) => name !== definitionFinalizer);
-  return withMetadata(stored, {
-    deletionTimestamp: timeText(new Date()),
+  const marked = withMetadata(stored, {
+    deletionTimestamp: now,
     finalizers: [...others, definitionFinalizer],
   });
+  const condition = {
+    type: 'Terminating',
+    status: 'True',
+    lastTransitionTime: now,
+    reason: 'InstanceDeletionPending',
+    message: 'CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon',
+  };
+  const status = (stored.status ?? {}) as JsonObject;
+  const conditions = [...((status.conditions ?? []) as readonly Json[]), condition];
+  return withField(marked, 'status', { ...status, conditions });
 }

@@ -24,7 +24,15 @@ import { isReview, review } from './reviews.ts';
 import { ServerPaths } from './server-paths.ts';
 import type { Serving } from './serving.ts';
 import { renderingOf, type Showing, shownList, shownObject } from './shown.ts';
-import { badRequest, failure, methodNotAllowed, noSuchPath, notFound, PlainNotFound } from './status.ts';
+import {
+  badRequest,
+  failure,
+  methodNotAllowed,
+  noSuchPath,
+  notFound,
+  notSupported,
+  PlainNotFound,
+} from './status.ts';
 import { bind, evict, requestToken } from './subresources.ts';
 import type { Tokens } from './tokens.ts';
 import { watch } from './watch.ts';
@@ -108,7 +116,7 @@ export class Requests {
   #ofSubresource(request: ApiRequest, resource: ServedResource, path: ResourcePath): Answer {
     const found = resource.subresources.find(({ name }) => name === path.subresource);
     if (!found || path.rest.length > 0) throw resource.custom ? notFound(resource, path.name) : noSuchPath();
-    if (!found.verbs.includes(path.verb)) throw methodNotAllowed();
+    if (!found.verbs.includes(path.verb)) throw notSupported(resource, path.verb);
     const shape = negotiate(request.headers.accept, false);
     const place = placeOf(resource, path, path.subresource);
     const showing = { resource, shape, query: request.query };
@@ -157,9 +165,9 @@ function requireScope(resource: ServedResource, path: ResourcePath): void {
   throw resource.namespaced && path.name === '' ? methodNotAllowed() : noSuchPath();
 }
 
-function requireVerb({ verbs, custom }: ServedResource, { verb, name }: ResourcePath): void {
-  if (!verbs.includes(verb)) throw methodNotAllowed();
-  if (custom) return;
+function requireVerb(resource: ServedResource, { verb, name }: ResourcePath): void {
+  if (!resource.verbs.includes(verb)) throw notSupported(resource, verb);
+  if (resource.custom) return;
   const onName = ['get', 'update', 'patch', 'delete'].includes(verb);
   if ((verb === 'create' && name !== '') || (onName && name === '')) throw methodNotAllowed();
 }

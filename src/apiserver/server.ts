@@ -18,6 +18,7 @@ import { Catalog } from './catalog.ts';
 import { CertificateAuthority, type KeyPair } from './certificates.ts';
 import { type ControllerName, startControllers } from './controllers/controllers.ts';
 import { Faults } from './faults.ts';
+import { keptKeys } from './kept-keys.ts';
 import { builtinResources } from './objects/builtin.ts';
 import { Requests } from './requests.ts';
 import type { Serving } from './serving.ts';
@@ -57,6 +58,8 @@ export interface ApiServer {
   readonly faults: Faults;
   /** YAML, certificates inline: a member of system:masters. */
   adminKubeconfig(): string;
+  /** His certificate alone. */
+  adminKeys(): KeyPair;
   /** The same for someone else. */
   kubeconfigOf(user: User): string;
   /** A client certificate. */
@@ -80,12 +83,15 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
   const requests = new Requests(serving, tokens);
   const faults = new Faults();
   const ca = authority.certificate;
-  const keys = authority.issue({ commonName: 'kube-apiserver', alternativeNames: namesOf(host) });
+  const own = { commonName: 'kube-apiserver', alternativeNames: namesOf(host) };
+  const keys = keptKeys(authority, place, 'server', own);
   const wire = new Wire({ answer: (asked) => requests.answer(asked), faults, ca, keys });
   const port = await wire.listenTls(host, options.port ?? 0);
   if (options.socketPath !== undefined) await wire.listenSocket(options.socketPath);
   const url = `https://${host}:${port}`;
   const issue = ({ name, groups }: User) => authority.issue({ commonName: name, organizations: groups });
+  const adminKeys = () =>
+    keptKeys(authority, place, 'admin', { commonName: admin.name, organizations: admin.groups });
   return {
     url,
     ...(options.socketPath === undefined ? {} : { socketPath: options.socketPath }),
@@ -93,7 +99,8 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
     store: serving.store,
     faults,
     issue,
-    adminKubeconfig: () => kubeconfig(url, ca, admin.name, issue(admin)),
+    adminKeys,
+    adminKubeconfig: () => kubeconfig(url, ca, admin.name, adminKeys()),
     kubeconfigOf: (user) => kubeconfig(url, ca, user.name, issue(user)),
     stop: async () => {
       await wire.close();

@@ -3,6 +3,7 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import type { Catalog } from './catalog.ts';
 import { collectionOf, collectionOfResource, keyOf } from './collection.ts';
+import { eventAs } from './objects/builtin/coordination.ts';
 import type { ApiObject } from './objects/object.ts';
 import type { RequestContext, ServedResource } from './objects/served-resource.ts';
 import type { ApiStore } from './store.ts';
@@ -42,10 +43,16 @@ export function storedOf(
   return store.get(collectionOfResource(resource), keyOf(namespace, name));
 }
 
+/** What is written to the store of an object in the form of `resource`. */
+export function storedForm(resource: ServedResource, object: ApiObject): ApiObject {
+  return resource.group === 'events.k8s.io' ? eventAs('', object) : object;
+}
+
 const views = new WeakMap<ServedResource, WeakMap<ApiObject, ApiObject>>();
 
 /** A stored object in the version that was asked for, with the defaults that its definition has by now. */
 export function viewOf(resource: ServedResource, stored: ApiObject): ApiObject {
+  if (resource.group === 'events.k8s.io') return eventAs('events.k8s.io', stored);
   if (!resource.custom) return stored;
   const known = views.get(resource) ?? new WeakMap<ApiObject, ApiObject>();
   views.set(resource, known);

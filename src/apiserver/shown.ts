@@ -35,7 +35,9 @@ export function shownObject({ resource, shape, query }: Showing, object: ApiObje
 }
 
 export function shownList({ resource, shape, query }: Showing, listed: Listed): JsonObject {
-  const { items, metadata } = listed;
+  const { items } = listed;
+  const { continue: token, ...others } = listed.metadata;
+  const metadata = token ? { ...others, continue: token } : others;
   switch (shape.as) {
     case 'Object':
       return listObject(resource, listed);

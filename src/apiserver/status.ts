@@ -95,6 +95,13 @@ export function tooLargeRevision(revision: string, current: number): ApiError {
   });
 }
 
+/** Custom resources say more. */
+export function notSupported(resource: Named & Pick<ServedResource, 'custom'>, verb: string): ApiError {
+  if (!resource.custom) return methodNotAllowed();
+  const message = `${verb} is not supported on resources of kind "${qualified(resource)}"`;
+  return new ApiError(405, 'MethodNotAllowed', message, { group: resource.group, kind: resource.plural });
+}
+
 /** What has no place in the API answers as a plain web server would. */
 export class PlainNotFound extends Error {
   constructor() {

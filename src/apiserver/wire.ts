@@ -35,6 +35,7 @@ import type { KeyPair } from './certificates.ts';
 import type { Fault, Faults, OpenConnections } from './faults.ts';
 import type { Credentials } from './identity.ts';
 import { ApiError } from './objects/api-error.ts';
+import { protobufStatus } from './protobuf-status.ts';
 import { flagOf } from './request-path.ts';
 import type { Asked } from './requests.ts';
 import { failure } from './status.ts';
@@ -271,11 +272,20 @@ function send(response: Outgoing, answer: Exclude<Answer, { type: 'stream' }>): 
   response.end(text);
 }
 
-function rendered(answer: Exclude<Answer, { type: 'stream' }>): { text: string; contentType: string } {
+function rendered(answer: Exclude<Answer, { type: 'stream' }>): {
+  text: string | Buffer;
+  contentType: string;
+} {
   if (answer.type === 'text') return answer;
-  const { body, encoding = 'json', contentType } = answer;
-  const text = encoding === 'yaml' ? yamlText(body) : `${JSON.stringify(body)}\n`;
-  return { text, contentType: contentType ?? `application/${encoding}` };
+  const { body, encoding = 'json', contentType = `application/${encoding}` } = answer;
+  switch (encoding) {
+    case 'json':
+      return { text: `${JSON.stringify(body)}\n`, contentType };
+    case 'yaml':
+      return { text: yamlText(body), contentType };
+    case 'protobuf':
+      return { text: protobufStatus(body), contentType: 'application/vnd.kubernetes.protobuf' };
+  }
 }
 
 function askedOf(request: Incoming, body: string, trusted: boolean): Asked {

@@ -6,14 +6,14 @@
 import type { JsonObject } from '../model/types.ts';
 import { collectionOf, collectionOfResource, keyOf } from './collection.ts';
 import { present, sameJson, timeText, withMetadata } from './object-meta.ts';
-import { ApiError } from './objects/api-error.ts';
+import { ApiError, type Cause } from './objects/api-error.ts';
 import { recordManager } from './objects/apply.ts';
-import { invalid, refusal } from './objects/causes.ts';
+import { invalid, forbidden as notAllowed, refusal } from './objects/causes.ts';
 import type { ApiObject } from './objects/object.ts';
 import type { ServedResource, WriteTarget } from './objects/served-resource.ts';
 import type { WriteOptions } from './options.ts';
 import { revisionOf } from './options.ts';
-import { contextOf, type Serving, storedOf, viewOf } from './serving.ts';
+import { contextOf, type Serving, storedForm, storedOf, viewOf } from './serving.ts';
 import { alreadyExists, badRequest, conflict, forbidden, modifiedMeanwhile, notFound } from './status.ts';
 
 export interface Writing {
@@ -116,13 +116,18 @@ export function replace(writing: Writing, replacement: Replacement): ApiObject {
   const context = contextOf(serving);
   const kept = keepIdentity(replacement.next, live);
   const prepared = resource.rules.prepareForUpdate(resource.rules.fillIn(kept), live, target, context);
-  refuse(resource, prepared, resource.rules.validateUpdate(prepared, live, target, context));
+  refuse(resource, prepared, [
+    ...newFinalizers(prepared, live),
+    ...resource.rules.validateUpdate(prepared, live, target, context),
+  ]);
   const managed = replacement.applied ? prepared : withManager(writing, live, prepared, target);
   const next = withOldTimes(live, managed);
   if (sameJson(next, live) || options.dryRun) return next;
   const collection = collectionOfResource(resource);
   const key = keyOf(namespace, live.metadata.name);
-  if (!isFinished(next)) return viewOf(resource, serving.store.put(collection, key, next));
+  if (!isFinished(next)) {
+    return viewOf(resource, serving.store.put(collection, key, storedForm(resource, next)));
+  }
   serving.store.delete(collection, key);
   return next;
 }
@@ -162,6 +167,17 @@ function keepIdentity(next: ApiObject, { metadata }: ApiObject): ApiObject {
     resourceVersion: metadata.resourceVersion,
     selfLink: undefined,
   });
+}
+
+/** What is being deleted is waited for by those that waited already, and by nobody else. */
+function newFinalizers({ metadata }: ApiObject, live: ApiObject): readonly Cause[] {
+  if (metadata.deletionTimestamp === undefined) return [];
+  const before = live.metadata.finalizers ?? [];
+  const added = (metadata.finalizers ?? []).filter((name) => !before.includes(name));
+  if (added.length === 0) return [];
+  const list = added.map((name) => JSON.stringify(name)).join(', ');
+  const why = `no new finalizers can be added if the object is being deleted, found new finalizers []string{${list}}`;
+  return [notAllowed('metadata.finalizers', why)];
 }
 
 /** Nobody waits for it any more. */
@@ -204,11 +220,7 @@ function withManager(
   });
 }
 
-function refuse(
-  resource: ServedResource,
-  object: ApiObject,
-  causes: ReturnType<ServedResource['rules']['validateCreate']>,
-): void {
+function refuse(resource: ServedResource, object: ApiObject, causes: readonly Cause[]): void {
   if (causes.length > 0) throw refusal(resource, object.metadata.name ?? '', causes);
 }
 

@@ -97,6 +97,7 @@ export class Comparison {
   #listRevision(step: Partial<RequestStep>, list: Json): readonly string[] {
     if (!isObject(list) || !Array.isArray(list.items) || !isObject(list.metadata)) return [];
     const { resourceVersion, continue: token } = list.metadata;
+    if (resourceVersion === undefined) return [];
     const revision = Number(resourceVersion);
     const items = list.items as readonly Json[];
     const least = Math.max(0, ...items.map(revisionOf));

@@ -34,7 +34,7 @@ async function post(server: ApiServer, body: JsonObject): Promise<void> {
     {
       method: 'POST',
       ca: server.ca,
-      ...server.issue({ name: 'golden-admin', groups: ['system:masters'] }),
+      ...server.adminKeys(),
       headers: { 'content-type': 'application/json' },
     },
     (response) => {

@@ -23,7 +23,7 @@ export class Replay {
 
   constructor(server: ApiServer) {
     this.#server = server;
-    const keys = server.issue({ name: 'golden-admin', groups: ['system:masters'] });
+    const keys = server.adminKeys();
     const { ca } = server;
     this.#agents = { admin: new Agent({ ca, ...keys, keepAlive: true }), anonymous: new Agent({ ca }) };
   }
