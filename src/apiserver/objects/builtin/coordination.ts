@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Lease, and Event of the core group. */
-import type { Json } from '../../../model/types.ts';
+import type { JsonObject } from '../../../model/types.ts';
 import type { Cause } from '../api-error.ts';
 import { invalid } from '../causes.ts';
-import { mapAt, memberOf, textAt, withMember, withValueAt } from '../json.ts';
+import { mapAt, memberOf, textAt, withMember } from '../json.ts';
 import type { ApiObject } from '../object.ts';
 import type { ServedResource } from '../served-resource.ts';
 import { ageOf } from '../table.ts';
+import { typedObject } from '../typed.ts';
 import { textColumn } from './core.ts';
 import { integer, kept, microTime, object, objectReference, text, time, written } from './fields.ts';
 import { builtinKind } from './kind.ts';
@@ -160,11 +161,15 @@ export function eventAs(group: '' | 'events.k8s.io', event: ApiObject): ApiObjec
   const apiVersion = group === '' ? 'v1' : 'events.k8s.io/v1';
   if (event.apiVersion === apiVersion) return event;
   const pairs = group === '' ? eventNames.map(([core, grouped]) => [grouped, core] as const) : eventNames;
-  const renamed = pairs.reduce<ApiObject>((each, [from, to]) => moved(each, from, to), event);
-  return withValueAt(renamed, ['apiVersion'], apiVersion) as ApiObject;
+  const renamed = pairs.reduce<JsonObject>((each, [from, to]) => moved(each, from, to), {
+    ...event,
+    apiVersion,
+  });
+  const { schema } = group === '' ? events : groupEvents;
+  return typedObject(schema, renamed, '', () => {}) as ApiObject;
 }
 
-function moved(event: ApiObject, from: string, to: string): ApiObject {
-  const value: Json | undefined = memberOf(event, from);
-  return withMember(withMember(event, from, undefined), to, value === '' ? undefined : value) as ApiObject;
+function moved(event: JsonObject, from: string, to: string): JsonObject {
+  const value = memberOf(event, from);
+  return withMember(withMember(event, from, undefined), to, value);
 }
