@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * HTTP/2 and HTTP/1.1, under TLS on a loopback port and plain on a Unix socket.
+ * HTTP/2 and HTTP/1.1, under TLS on a loopback port and HTTP/2 alone on a Unix socket.
  *
  * Owns:       the listeners, the open connections and streams. Takes in: what answers requests, certificates.
  * Invariants: a reader of a watch who is too slow loses his stream, so that nobody's slowness fills our memory.
  */
 
 import { chmodSync, rmSync } from 'node:fs';
-import {
-  createServer,
-  type IncomingMessage,
-  type OutgoingHttpHeaders,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
 import {
   createServer as createHttp2Server,
   createSecureServer,
@@ -23,12 +17,7 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
-import {
-  type AddressInfo,
-  createServer as createSocketServer,
-  type Socket,
-  type Server as SocketServer,
-} from 'node:net';
+import type { AddressInfo, Socket, Server as SocketServer } from 'node:net';
 import type { PeerCertificate, TLSSocket } from 'node:tls';
 import type { Answer, EventSink } from './answer.ts';
 import type { KeyPair } from './certificates.ts';
@@ -95,26 +84,18 @@ export class Wire implements OpenConnections {
     return (server.address() as AddressInfo).port;
   }
 
+  /** HTTP/2 with prior knowledge alone: Node reads a session's socket below what a look at its first bytes would take away. */
   async listenSocket(path: string): Promise<void> {
-    const http1 = createServer((request, response) => this.#serve(request, response, true));
-    const http2 = createHttp2Server({ settings: { maxConcurrentStreams: 1000 } });
-    http2.on('request', (request, response) => this.#serve(request, outgoing(response), true));
-    http2.on('session', (session) => this.#keep(session));
-    http2.on('sessionError', () => {});
-    const door = createSocketServer((socket) => {
-      this.#keepSocket(socket);
-      socket.once('data', (bytes: Buffer) => {
-        socket.pause();
-        socket.unshift(bytes);
-        (isHttp2(bytes) ? http2 : http1).emit('connection', socket);
-        socket.resume();
-      });
-    });
-    this.#listeners.push(door);
+    const server = createHttp2Server({ settings: { maxConcurrentStreams: 1000 } });
+    server.on('request', (request, response) => this.#serve(request, outgoing(response), true));
+    server.on('session', (session) => this.#keep(session));
+    server.on('connection', (socket: Socket) => this.#keepSocket(socket));
+    server.on('sessionError', () => {});
+    this.#listeners.push(server);
     rmSync(path, { force: true });
     await new Promise<void>((resolve, reject) => {
-      door.once('error', reject);
-      door.listen(path, resolve);
+      server.once('error', reject);
+      server.listen(path, resolve);
     });
     chmodSync(path, 0o600);
   }
@@ -337,10 +318,6 @@ function tooLarge(size: number): Exclude<Answer, { type: 'stream' }> {
   const message = `Request entity too large: got ${size} bytes, want at most ${largestBody}`;
   const body = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message };
   return { type: 'json', status: 413, body: { ...body, reason: 'RequestEntityTooLarge', code: 413 } };
-}
-
-function isHttp2(bytes: Buffer): boolean {
-  return bytes.subarray(0, 3).toString('latin1') === 'PRI';
 }
 
 /** Node offers no pause below TLS and HTTP/2, so the handle itself is told. */
