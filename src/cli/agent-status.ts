@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What agents report of themselves: asked over their sockets, told for people. */
 import type { StatusReport } from '../agent/status.ts';
+import { newestPart } from '../contract/revision.ts';
 import { ask } from '../lab/control.ts';
+import type { Revision } from '../lib/brand.ts';
 import { NotFoundError, UnavailableError } from '../lib/errors.ts';
 import type { Setting } from '../model/felix/settings.ts';
 import type { Io } from './io.ts';
@@ -52,7 +54,7 @@ export function agentText(report: StatusReport): string {
   );
   return [
     `${node}: ${state}`,
-    `  ${dataplane}, revision ${enforcedRevision} in force, ${openEndpoints.length} endpoints open`,
+    `  ${dataplane}, revision ${newestPart(enforcedRevision as Revision)} in force, ${openEndpoints.length} endpoints open`,
     ...(faults.length > 0 ? ['not in force as written:', ...faults] : []),
     ...(settings.length > 0
       ? ['settings:', settingsText(settings).trimEnd()]

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Writing resources as a whole, telling what became of each, and waiting until it is enforced. */
-import type { Datastore } from '../contract/datastore.ts';
+import type { Datastore, Indexed } from '../contract/datastore.ts';
+import type { Revision } from '../lib/brand.ts';
 import { AlreadyExistsError, ConflictError, type Fault, InvalidError, NotFoundError } from '../lib/errors.ts';
 import type { Resource } from '../model/types.ts';
 import { validateResource } from '../model/validate/resource.ts';
-import { kindsOf, untilNodesEnforce, type WaitOptions, waitingTime } from './enforcement.ts';
+import { untilNodesEnforce, type WaitOptions, waitingTime } from './enforcement.ts';
 import type { Io } from './io.ts';
 import { nameOfKey, objectName } from './object-name.ts';
 import { findPlace, openStore, type PlaceOptions } from './place.ts';
@@ -37,7 +38,7 @@ export async function applyResources(
   const { rows, notices } = await writeAll(store, verb, valid);
   for (const notice of notices) io.note(`note: ${notice}`);
   io.out(print ? print(rows.map(({ resource }) => resource)) : rows.map(lineOf).join(''));
-  await untilNodesEnforce(place, store, kindsOf(rows.map(({ key }) => key)), timeoutMs, io);
+  await untilNodesEnforce(place, store, { present: rows.flatMap(presentRow), deleted: [] }, timeoutMs, io);
 }
 
 async function writeAll(
@@ -81,6 +82,12 @@ function validated(resources: readonly Resource[]): readonly Resource[] {
   });
   if (faults.length > 0) throw new InvalidError(`${faults.length} faults in resources`, faults);
   return valid;
+}
+
+/** Also what was not changed: it may have been written only just now. */
+function presentRow({ key, resource }: PlanRow): readonly Indexed[] {
+  const revision = resource.metadata.resourceVersion;
+  return revision === undefined ? [] : [{ key, revision: revision as Revision }];
 }
 
 function lineOf(row: PlanRow): string {

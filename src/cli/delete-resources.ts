@@ -6,7 +6,7 @@ import { textAt } from '../model/json.ts';
 import { keyPath } from '../model/kinds.ts';
 import { isPolicyKind } from '../model/policy-value.ts';
 import type { ResourceKey } from '../model/types.ts';
-import { kindsOf, untilNodesEnforce, type WaitOptions, waitingTime } from './enforcement.ts';
+import { untilNodesEnforce, type WaitOptions, waitingTime } from './enforcement.ts';
 import type { Io } from './io.ts';
 import { nameOfKey } from './object-name.ts';
 import { findPlace, openStore, type PlaceOptions } from './place.ts';
@@ -45,7 +45,13 @@ export async function deleteResources(
       if (!lostRace || attempt === attempts) throw error;
     }
   }
-  await untilNodesEnforce(place, store, kindsOf(doomed.map(({ key }) => key)), timeoutMs, io);
+  await untilNodesEnforce(
+    place,
+    store,
+    { present: [], deleted: doomed.map(({ key }) => key) },
+    timeoutMs,
+    io,
+  );
 }
 
 /** What has to go: contents before what contains them. Pure. */

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** After a write: waiting until the lab's nodes enforce it, and saying so. */
-import type { Datastore } from '../contract/datastore.ts';
-import type { ResourceKey, ResourceKind } from '../model/types.ts';
+import type { Datastore, Indexed } from '../contract/datastore.ts';
+import { later, positionOf } from '../contract/revision.ts';
+import type { Revision } from '../lib/brand.ts';
+import type { ResourceKey } from '../model/types.ts';
 import { Told } from './command.ts';
 import { parseDurationMs } from './duration.ts';
 import { exitCodes } from './exit.ts';
@@ -23,9 +25,16 @@ export function waitingTime(options: WaitOptions): number | null {
   return options.wait === false ? null : timeoutMs;
 }
 
-/** Those that were written: the others' positions are nobody's concern. */
-export function kindsOf(keys: readonly ResourceKey[]): readonly ResourceKind[] {
-  return [...new Set(keys.map(({ kind }) => kind))];
+export interface Written {
+  readonly present: readonly Indexed[];
+  readonly deleted: readonly ResourceKey[];
+}
+
+/** An object tells its own revision; that of a deletion is told by what is listed after it. */
+async function positionAfter(store: Datastore, { present, deleted }: Written): Promise<Revision> {
+  const position = positionOf(present);
+  const kinds = [...new Set(deleted.map(({ kind }) => kind))];
+  return kinds.length === 0 ? position : later(position, await store.position(kinds));
 }
 
 /** Pods that the lab could not run, with its reasons. */
@@ -40,8 +49,6 @@ async function failedPods(store: Datastore): Promise<readonly string[]> {
 }
 
 /**
- * @param kinds - to which something was written.
- *
  * Does nothing outside a lab, where nobody is known who could enforce.
  *
  * @throws {Told} 7 when only some nodes got there, 9 when none did. {UnavailableError} when the lab does not answer.
@@ -49,14 +56,14 @@ async function failedPods(store: Datastore): Promise<readonly string[]> {
 export async function untilNodesEnforce(
   place: Place,
   store: Datastore,
-  kinds: readonly ResourceKind[],
+  written: Written,
   timeoutMs: number | null,
   io: Io,
 ): Promise<void> {
   if (!place.lab || timeoutMs === null) return;
   const { layout, spec } = place.lab;
   const { untilEnforced } = await import('../lab/control.ts');
-  const revision = await store.position(kinds);
+  const revision = await positionAfter(store, written);
   const { milliseconds, late } = await untilEnforced(layout, spec, revision, timeoutMs);
   const inForce = spec.nodes.filter(({ name }) => !late.some(({ node }) => node === name)).length;
   for (const { node, reasons } of late) {

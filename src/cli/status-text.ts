@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** How the nodes of a lab are, for people: a line each, and below what is wrong. */
+import { newestPart } from '../contract/revision.ts';
 import type { NodeStatus } from '../lab/control.ts';
+import type { Revision } from '../lib/brand.ts';
 import { tableText } from './table.ts';
 
 export function statusText(rows: readonly NodeStatus[]): string {
@@ -10,7 +12,7 @@ export function statusText(rows: readonly NodeStatus[]): string {
     agent?.ready ? 'yes' : 'no',
     agent?.dataplane ?? '-',
     agent?.datastore ?? '-',
-    agent?.enforcedRevision ?? '-',
+    agent ? newestPart(agent.enforcedRevision as Revision) : '-',
     String(agent?.openEndpoints.length ?? '-'),
     String(agent?.pid ?? '-'),
     addresses.join(','),

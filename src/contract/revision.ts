@@ -8,6 +8,7 @@
  */
 import type { Revision } from '../lib/brand.ts';
 import type { ResourceKind } from '../model/types.ts';
+import type { Indexed } from './datastore.ts';
 
 /** By kind; or one number, of every kind. */
 export type Position = bigint | ReadonlyMap<ResourceKind, bigint>;
@@ -46,6 +47,23 @@ export function formatPosition(position: Position): Revision {
   if (typeof position === 'bigint') return String(position) as Revision;
   const parts = [...position].map(([kind, revision]) => `${kind}=${revision}`);
   return parts.sort().join(';') as Revision;
+}
+
+/** The position of whoever has heard of each of these as it is: its own revision, where each kind has an order of its own. */
+export function positionOf(items: readonly Indexed[]): Revision {
+  const newest = new Map<ResourceKind, bigint>();
+  for (const { key, revision } of items) {
+    const number = parsePosition(revision);
+    if (typeof number === 'bigint' && (newest.get(key.kind) ?? -1n) < number) newest.set(key.kind, number);
+  }
+  return formatPosition(newest.size === 0 ? 0n : newest);
+}
+
+/** For a column of a table: the newest part, of whatever kind. */
+export function newestPart(position: Revision): string {
+  const parsed = parsePosition(position);
+  if (parsed === null || typeof parsed === 'bigint') return position;
+  return String([...parsed.values()].reduce((newest, part) => (part > newest ? part : newest), 0n));
 }
 
 /** undefined: the position says nothing of that kind. */

@@ -11,7 +11,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { destination, pino } from 'pino';
 import type { Datastore, Stored } from '../contract/datastore.ts';
-import { parsePosition, reached } from '../contract/revision.ts';
+import { later, parsePosition, positionOf, reached } from '../contract/revision.ts';
 import { openDatastore } from '../datastore/open.ts';
 import { isBpffs, mountBpffs } from '../kernel/bpf/bpffs.ts';
 import type { Cidr, Revision } from '../lib/brand.ts';
@@ -108,12 +108,18 @@ class Settled {
     }
   }
 
-  /** Resolves with the store's position once everything up to `revision` was seen and done. */
+  /** Resolves with that position and ours once everything up to `revision` was seen and done. */
   async until(revision: Revision, signal: AbortSignal): Promise<Revision | null> {
     const asking = setInterval(() => this.#asked.ring(), askEveryMs);
     while (!this.#isSettled(revision) && !signal.aborted) await this.#settled.next(signal);
     clearInterval(asking);
-    return this.#isSettled(revision) ? (await this.#store.snapshot()).revision : null;
+    return this.#isSettled(revision) ? later(revision, positionOf(await this.#ours())) : null;
+  }
+
+  /** What this process writes back. */
+  async #ours(): Promise<readonly Stored[]> {
+    const lists = await Promise.all([this.#store.list('Pod'), this.#store.list('Service')]);
+    return lists.flatMap(({ items }) => items);
   }
 
   #isSettled(revision: Revision): boolean {

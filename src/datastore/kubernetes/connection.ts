@@ -66,13 +66,21 @@ export class Connection implements AsyncDisposable {
     (await open?.catch(() => null))?.end(new UnavailableError('the connection was closed'));
   }
 
+  /** Who come while it is being opened wait for the same. */
   async #session(): Promise<Session> {
-    if (this.#isClosed) throw new UnavailableError('the connection was closed');
-    const open = await this.#open?.catch(() => null);
-    if (open && !open.isOver) return open;
-    const opening = Session.open(this.#access());
-    this.#open = opening;
-    return opening;
+    for (;;) {
+      if (this.#isClosed) throw new UnavailableError('the connection was closed');
+      this.#open ??= Session.open(this.#access());
+      const opening = this.#open;
+      const session = await opening.catch((error: unknown) => this.#forget(opening, error));
+      if (!session.isOver) return session;
+      if (this.#open === opening) this.#open = null;
+    }
+  }
+
+  #forget(opening: Promise<Session>, error: unknown): never {
+    if (this.#open === opening) this.#open = null;
+    throw error;
   }
 }
 
