@@ -63,8 +63,10 @@ function withAddresses(
     const all = listAt(spec, 'clusterIPs');
     return { ...spec, clusterIP: asked, clusterIPs: all.length > 0 ? all : [asked] };
   }
+  const { name, namespace } = service.metadata;
+  const isServers = name === 'kubernetes' && namespace === 'default';
   const addresses = rangesFor(spec, context.services.ranges).map((range) =>
-    freeAddress(range, held, context),
+    isServers ? firstAddress(range) : freeAddress(range, held, context),
   );
   return { ...spec, clusterIP: addresses[0] ?? '', clusterIPs: addresses };
 }
@@ -93,11 +95,21 @@ function rangesFor(spec: JsonObject, ranges: readonly string[]): readonly string
   return isDual ? [...wanted, ...rest] : wanted.slice(0, 1);
 }
 
-/** From somewhere in the range on, so that an address is not soon another Service's. */
-function freeAddress(range: string, held: ReadonlySet<Json>, context: RequestContext): string {
+function rangeOf(range: string): ReturnType<typeof cidrRange> {
   const cidr = tryParseCidr(range);
   if (!cidr) throw new ApiError(500, 'InternalError', `service range: got ${range}, want a CIDR`);
-  const { first, last, family } = cidrRange(cidr);
+  return cidrRange(cidr);
+}
+
+/** The Service by which pods reach the server itself. */
+function firstAddress(range: string): string {
+  const { first, family } = rangeOf(range);
+  return addressFromNumber(first + 1n, family);
+}
+
+/** From somewhere in the range on, so that an address is not soon another Service's. */
+function freeAddress(range: string, held: ReadonlySet<Json>, context: RequestContext): string {
+  const { first, last, family } = rangeOf(range);
   // The first address of the range, the server's own and the broadcast address are nobody's.
   const [from, count] = [first + 2n, last - first - 2n];
   const start = count > 0n ? randomFrom(context) % count : 0n;
