@@ -102,10 +102,10 @@ export class EtcdCluster implements AsyncDisposable {
   }
 
   get config(): EtcdConfig {
-    return this.configOf(this.members.map(({ endpoint }) => endpoint));
+    return this.#configOf(this.members.map(({ endpoint }) => endpoint));
   }
 
-  configOf(endpoints: readonly string[]): EtcdConfig {
+  #configOf(endpoints: readonly string[]): EtcdConfig {
     return {
       type: 'etcd',
       endpoints,
@@ -114,8 +114,9 @@ export class EtcdCluster implements AsyncDisposable {
     };
   }
 
-  open(): EtcdStore {
-    return new EtcdStore(this.config);
+  /** @param endpoints - others than the members' own, as of relays before them. */
+  open(endpoints: readonly string[] = this.config.endpoints): EtcdStore {
+    return new EtcdStore(this.#configOf(endpoints));
   }
 
   async ready(): Promise<void> {

@@ -38,9 +38,12 @@ export class Members {
     this.#peers = config.endpoints.map((endpoint) => openPeer(endpoint, config.tls));
   }
 
-  /** @param what - for messages: `list Tier`. */
-  async call<T>(what: string, repeat: Repeat, request: Request<T>): Promise<T> {
-    const end = performance.now() + callMs;
+  /**
+   * @param what - for messages: `list Tier`.
+   * @param limitMs - for all tries together.
+   */
+  async call<T>(what: string, repeat: Repeat, request: Request<T>, limitMs: number = callMs): Promise<T> {
+    const end = performance.now() + limitMs;
     for (let tries = 1; ; tries++) {
       this.wantOpen();
       const peer = this.peer;

@@ -18,8 +18,8 @@ import type { Peer } from './peer.ts';
 const quietMs = 1000;
 /** The same, when an answer is to be confirmed. */
 const confirmMs = 200;
-/** Asked every second and no answer: dead, or nobody home. */
-const silentMs = 8000;
+/** Asked every second and no answer: dead, or nobody home. With the try that follows it is known within 10 s. */
+const silentMs = 6000;
 /** Of answers to progress requests; of progress that etcd tells by itself it is the watch's own, and to be trusted always. */
 const noWatch = -1n;
 

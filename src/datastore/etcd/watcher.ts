@@ -12,12 +12,12 @@ import { ConnectError } from '@connectrpc/connect';
 import type { WatchEvent } from '../../contract/datastore.ts';
 import type { Revision } from '../../lib/brand.ts';
 import { type AppError, ForbiddenError, RevisionGoneError, UnavailableError } from '../../lib/errors.ts';
-import type { WatchResponse } from './api/etcd_pb.ts';
+import type { RangeResponse, WatchResponse } from './api/etcd_pb.ts';
 import type { Entries } from './entries.ts';
 import { appErrorOf, classOf } from './faults.ts';
 import { everything } from './layout.ts';
 import type { Lineage } from './lineage.ts';
-import type { Members } from './members.ts';
+import type { Members, Request } from './members.ts';
 import { WatchStream } from './watch-stream.ts';
 
 /** A loss that is over sooner is nobody's concern: an election, a restart. */
@@ -103,9 +103,7 @@ export class Watcher {
     const request = witness
       ? { key: witness.key, revision: witness.revision }
       : { key: Buffer.from(everything.start) };
-    const { header, kvs } = await this.#members
-      .call('watch', 'read', (peer, options) => peer.kv.range(request, options))
-      .catch((error) => this.#withoutWitness(error));
+    const { header, kvs } = await this.#ask(request).catch((error) => this.#withoutWitness(error));
     const revision = this.#lineage.accept(header, before);
     if (witness && kvs !== null) this.#lineage.confirm(witness, kvs[0]);
     if (revision < this.#position)
@@ -115,11 +113,13 @@ export class Watcher {
   /** The witness's revision was compacted away, or is none that there was: what there is, is asked without it. */
   async #withoutWitness(error: unknown) {
     if (!(error instanceof RevisionGoneError)) throw error;
-    const request = { key: Buffer.from(everything.start) };
-    const answer = await this.#members.call('watch', 'read', (peer, options) =>
-      peer.kv.range(request, options),
-    );
+    const answer = await this.#ask({ key: Buffer.from(everything.start) });
     return { header: answer.header, kvs: null };
+  }
+
+  #ask(request: { readonly key: Uint8Array; readonly revision?: bigint }): Promise<RangeResponse> {
+    const range: Request<RangeResponse> = (peer, options) => peer.kv.range(request, options);
+    return this.#members.call('watch', 'read', range, patienceMs);
   }
 
   async #resumeOrThrow(error: unknown, pauseMs: number, signal: AbortSignal): Promise<void> {
