@@ -10,7 +10,7 @@ export interface ApiRequest {
   readonly query: URLSearchParams;
   /** In small letters. */
   readonly headers: { readonly [name: string]: string | undefined };
-  readonly body: string;
+  readonly body: Buffer;
   readonly user: User;
 }
 

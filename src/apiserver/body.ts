@@ -4,6 +4,7 @@ import type { Json } from '../model/types.ts';
 import type { ApiRequest } from './answer.ts';
 import { clauseOf, unsupportedMedia } from './media.ts';
 import { duplicateFields } from './objects/decode.ts';
+import { protobufBody } from './protobuf-body.ts';
 import { badRequest } from './status.ts';
 import { parseYaml } from './yaml-text.ts';
 
@@ -17,9 +18,11 @@ export interface Body {
 export function readBody({ headers, body }: Pick<ApiRequest, 'headers' | 'body'>): Body {
   switch (clauseOf(headers['content-type'] ?? 'application/json').type) {
     case 'application/json':
-      return duplicateFields(body);
+      return duplicateFields(body.toString('utf8'));
     case 'application/yaml':
-      return { value: parseYaml(body), duplicates: [] };
+      return { value: parseYaml(body.toString('utf8')), duplicates: [] };
+    case 'application/vnd.kubernetes.protobuf':
+      return { value: protobufBody(body), duplicates: [] };
     default:
       throw unsupportedMedia();
   }
@@ -30,7 +33,9 @@ export function objectBody(request: Pick<ApiRequest, 'headers' | 'body'>, kind: 
   const unrecognized = `the object provided is unrecognized (must be of type ${kind}): couldn't get version/kind`;
   const body = syntaxChecked(() => readBody(request), unrecognized);
   if (isPlainObject(body.value)) return body;
-  throw badRequest(`${unrecognized}; json parse error: want an object (${request.body.slice(0, 64)})`);
+  throw badRequest(
+    `${unrecognized}; json parse error: want an object (${request.body.toString('utf8', 0, 64)})`,
+  );
 }
 
 export function isPlainObject(value: Json): value is { readonly [key: string]: Json } {

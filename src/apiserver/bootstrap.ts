@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What a cluster is born with: its namespaces, the Service of the API itself, the built-in roles. */
+import { addressFromNumber } from '../lib/address.ts';
+import { cidrRange, parseCidr } from '../lib/cidr.ts';
 import type { JsonObject } from '../model/types.ts';
 import { decode } from './objects/decode.ts';
 import { builtinRbac } from './objects/rbac.ts';
@@ -18,7 +20,7 @@ export function bootstrap(serving: Serving): void {
   }
   for (const object of builtinRbac)
     ensure(serving, 'rbac.authorization.k8s.io', pluralOf(object.kind), object);
-  ensure(serving, '', 'services', serviceOfTheApi);
+  ensure(serving, '', 'services', serviceOfTheApi(serving.services.ranges[0] ?? '10.96.0.0/12'));
 }
 
 function pluralOf(kind: string): string {
@@ -34,13 +36,21 @@ function ensure(serving: Serving, group: string, plural: string, body: JsonObjec
   bear({ serving, resource, namespace, options }, object);
 }
 
-const serviceOfTheApi: JsonObject = {
-  apiVersion: 'v1',
-  kind: 'Service',
-  metadata: {
-    name: 'kubernetes',
-    namespace: 'default',
-    labels: { component: 'apiserver', provider: 'kubernetes' },
-  },
-  spec: { ports: [{ name: 'https', port: 443, protocol: 'TCP', targetPort: 6443 }], type: 'ClusterIP' },
-};
+/** At the first address of the range, where Pods look for the API. */
+function serviceOfTheApi(range: string): JsonObject {
+  const { first, family } = cidrRange(parseCidr(range));
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: {
+      name: 'kubernetes',
+      namespace: 'default',
+      labels: { component: 'apiserver', provider: 'kubernetes' },
+    },
+    spec: {
+      type: 'ClusterIP',
+      clusterIP: addressFromNumber(first + 1n, family),
+      ports: [{ name: 'https', port: 443, protocol: 'TCP', targetPort: 6443 }],
+    },
+  };
+}

@@ -30,7 +30,7 @@ export const plainDeletion: DeleteOptions = {
 
 /** @throws {ApiError} 400, 422 */
 export function deleteOptions(request: ApiRequest): DeleteOptions {
-  const fields = request.body === '' ? fromQuery(request.query) : fromBody(request);
+  const fields = request.body.length === 0 ? fromQuery(request.query) : fromBody(request);
   return checkedOptions(fields);
 }
 

@@ -33,7 +33,7 @@ export function patch(serving: Serving, request: ApiRequest, place: Place): Json
   const { resource, namespace } = place;
   const writing: Writing = { serving, resource, namespace, options };
   if (type === 'apply') return apply(writing, options, request, place);
-  const change = patchBody(request.body);
+  const change = patchBody(request.body.toString('utf8'));
   if (type === 'json' && !Array.isArray(change))
     throw badRequest('error decoding patch: want a list of operations, got something else');
   const live = liveOf(writing, place.name);
@@ -97,7 +97,7 @@ function decodedPatch(
 
 function apply(writing: Writing, options: ApplyOptions, request: ApiRequest, place: Place): JsonAnswer {
   const { resource } = writing;
-  const applied = syntaxChecked(() => parseYaml(request.body), 'error decoding YAML');
+  const applied = syntaxChecked(() => parseYaml(request.body.toString('utf8')), 'error decoding YAML');
   if (!isPlainObject(applied)) throw badRequest('error decoding YAML: want an object');
   const live = liveOf(writing, place.name);
   if (!live && place.target !== 'main') throw notFound(resource, place.name);

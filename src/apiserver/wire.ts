@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * HTTP/2 and HTTP/1.1, under TLS on a loopback port and HTTP/2 alone on a Unix socket.
+ * HTTP/2 and HTTP/1.1, under TLS on a loopback port and plain on a Unix socket.
  *
  * Owns:       the listeners, the open connections and streams. Takes in: what answers requests, certificates.
  * Invariants: a reader of a watch who is too slow loses his stream, so that nobody's slowness fills our memory.
  */
 
 import { chmodSync, rmSync } from 'node:fs';
-import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import {
   createServer as createHttp2Server,
   createSecureServer,
@@ -17,7 +23,12 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
-import type { AddressInfo, Socket, Server as SocketServer } from 'node:net';
+import {
+  type AddressInfo,
+  createServer as createSocketServer,
+  type Socket,
+  type Server as SocketServer,
+} from 'node:net';
 import type { PeerCertificate, TLSSocket } from 'node:tls';
 import type { Answer, EventSink } from './answer.ts';
 import type { KeyPair } from './certificates.ts';
@@ -84,18 +95,21 @@ export class Wire implements OpenConnections {
     return (server.address() as AddressInfo).port;
   }
 
-  /** HTTP/2 with prior knowledge alone: Node reads a session's socket below what a look at its first bytes would take away. */
   async listenSocket(path: string): Promise<void> {
-    const server = createHttp2Server({ settings: { maxConcurrentStreams: 1000 } });
-    server.on('request', (request, response) => this.#serve(request, outgoing(response), true));
-    server.on('session', (session) => this.#keep(session));
-    server.on('connection', (socket: Socket) => this.#keepSocket(socket));
-    server.on('sessionError', () => {});
-    this.#listeners.push(server);
+    const http1 = createServer((request, response) => this.#serve(request, response, true));
+    const http2 = createHttp2Server({ settings: { maxConcurrentStreams: 1000 } });
+    http2.on('request', (request, response) => this.#serve(request, outgoing(response), true));
+    http2.on('session', (session) => this.#keep(session));
+    http2.on('sessionError', () => {});
+    const door = createSocketServer((socket) => {
+      this.#keepSocket(socket);
+      firstBytes(socket, (isHttp2) => (isHttp2 ? http2 : http1).emit('connection', socket));
+    });
+    this.#listeners.push(door);
     rmSync(path, { force: true });
     await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(path, resolve);
+      door.once('error', reject);
+      door.listen(path, resolve);
     });
     chmodSync(path, 0o600);
   }
@@ -121,7 +135,6 @@ export class Wire implements OpenConnections {
     const cut = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy();
     }, patience);
-    for (const socket of this.#sockets) if (isIdle(socket)) socket.destroySoon();
     await Promise.all(closed);
     clearTimeout(cut);
     for (const socket of this.#sockets) socket.destroy();
@@ -151,7 +164,7 @@ export class Wire implements OpenConnections {
     });
     request.on('end', () => {
       if (size > largestBody) return send(response, tooLarge(size));
-      const asked = askedOf(request, Buffer.concat(chunks).toString('utf8'), trusted);
+      const asked = askedOf(request, Buffer.concat(chunks), trusted);
       this.#answer(asked, response);
     });
   }
@@ -269,7 +282,7 @@ function rendered(answer: Exclude<Answer, { type: 'stream' }>): {
   }
 }
 
-function askedOf(request: Incoming, body: string, trusted: boolean): Asked {
+function askedOf(request: Incoming, body: Buffer, trusted: boolean): Asked {
   const target = request.url ?? '/';
   const mark = target.indexOf('?');
   const headers = Object.entries(request.headers).map(([name, value]) => [
@@ -320,14 +333,23 @@ function tooLarge(size: number): Exclude<Answer, { type: 'stream' }> {
   return { type: 'json', status: 413, body: { ...body, reason: 'RequestEntityTooLarge', code: 413 } };
 }
 
+/**
+ * Which of the two a client speaks, by its first bytes, which are put back. The socket must not flow before its server has
+ * it: HTTP/2 takes what is buffered when its session begins, and reads below the socket from then on.
+ */
+function firstBytes(socket: Socket, tell: (isHttp2: boolean) => void): void {
+  socket.once('readable', () => {
+    const bytes: Buffer | null = socket.read();
+    if (bytes === null) return;
+    socket.unshift(bytes);
+    tell(bytes.subarray(0, 3).toString('latin1') === 'PRI');
+  });
+}
+
 /** Node offers no pause below TLS and HTTP/2, so the handle itself is told. */
 function setReading(socket: Socket, reading: boolean): void {
   const handle = (socket as unknown as { readonly _handle?: { readStart(): void; readStop(): void } })
     ._handle;
   if (reading) handle?.readStart();
   else handle?.readStop();
-}
-
-function isIdle(socket: Socket): boolean {
-  return socket.writableLength === 0 && socket.bytesRead === 0;
 }
