@@ -63,10 +63,8 @@ function withAddresses(
     const all = listAt(spec, 'clusterIPs');
     return { ...spec, clusterIP: asked, clusterIPs: all.length > 0 ? all : [asked] };
   }
-  const { name, namespace } = service.metadata;
-  const isServers = name === 'kubernetes' && namespace === 'default';
   const addresses = rangesFor(spec, context.services.ranges).map((range) =>
-    isServers ? firstAddress(range) : freeAddress(range, held, context),
+    freeAddress(range, held, context),
   );
   return { ...spec, clusterIP: addresses[0] ?? '', clusterIPs: addresses };
 }
@@ -99,12 +97,6 @@ function rangeOf(range: string): ReturnType<typeof cidrRange> {
   const cidr = tryParseCidr(range);
   if (!cidr) throw new ApiError(500, 'InternalError', `service range: got ${range}, want a CIDR`);
   return cidrRange(cidr);
-}
-
-/** The Service by which pods reach the server itself. */
-function firstAddress(range: string): string {
-  const { first, family } = rangeOf(range);
-  return addressFromNumber(first + 1n, family);
 }
 
 /** From somewhere in the range on, so that an address is not soon another Service's. */
