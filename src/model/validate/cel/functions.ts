@@ -100,6 +100,11 @@ function substring([on, from, to]: readonly Value[]): Value {
   return from >= 0 && from <= end && end <= on.length ? on.slice(from, end) : undefined;
 }
 
+function joined([on, separator = '']: readonly Value[]): Value {
+  if (!Array.isArray(on) || typeof separator !== 'string') return undefined;
+  return on.every((item) => typeof item === 'string') ? on.join(separator) : undefined;
+}
+
 function contains(on: CidrValue, inner: Cidr | undefined): Value {
   return inner === undefined ? undefined : cidrContains(on.masked, inner);
 }
@@ -110,6 +115,17 @@ export const methods: ReadonlyMap<string, Call> = new Map<string, Call>([
   ['contains', ofTexts((on, part) => on.includes(part))],
   ['startsWith', ofTexts((on, part) => on.startsWith(part))],
   ['endsWith', ofTexts((on, part) => on.endsWith(part))],
+  ['indexOf', ofTexts((on, part) => on.indexOf(part))],
+  [
+    'lowerAscii',
+    ([on]) => (typeof on === 'string' ? on.replace(/[A-Z]+/g, (word) => word.toLowerCase()) : undefined),
+  ],
+  [
+    'upperAscii',
+    ([on]) => (typeof on === 'string' ? on.replace(/[a-z]+/g, (word) => word.toUpperCase()) : undefined),
+  ],
+  ['trim', ([on]) => (typeof on === 'string' ? on.trim() : undefined)],
+  ['join', joined],
   ['lastIndexOf', ofTexts((on, part) => on.lastIndexOf(part))],
   ['split', ofTexts((on, part) => on.split(part))],
   ['substring', substring],

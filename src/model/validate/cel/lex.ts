@@ -10,7 +10,7 @@ export interface Token {
 }
 
 const word =
-  /\s*(?:(?<number>\d+(?:\.\d+)?)|(?<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|(?<name>[A-Za-z_]\w*)|(?<sign>&&|\|\||[=!<>]=|[-+*/%<>!?:.,()[\]]))/y;
+  /\s*(?:(?<number>\d+(?:\.\d+)?)|(?<raw>[rR](?:'[^']*'|"[^"]*"))|(?<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|(?<name>[A-Za-z_]\w*)|(?<sign>&&|\|\||[=!<>]=|[-+*/%<>!?:.,()[\]]))/y;
 
 /** @throws {SyntaxError} */
 export function tokensOf(expression: string): readonly Token[] {
@@ -28,6 +28,7 @@ export function tokensOf(expression: string): readonly Token[] {
 
 function kindAndText(groups: { readonly [name: string]: string | undefined }): Pick<Token, 'kind' | 'text'> {
   if (groups.number !== undefined) return { kind: 'number', text: groups.number };
+  if (groups.raw !== undefined) return { kind: 'text', text: groups.raw.slice(2, -1) };
   if (groups.quoted !== undefined) return { kind: 'text', text: unescaped(groups.quoted.slice(1, -1)) };
   if (groups.name !== undefined) return { kind: 'name', text: groups.name };
   return { kind: 'sign', text: groups.sign ?? '' };

@@ -25,7 +25,7 @@ export type Expression =
   | { readonly kind: 'choice'; readonly test: Expression; readonly yes: Expression; readonly no: Expression };
 
 /** Those that bind loosest first; of one row from left to right. */
-const rows = [['||'], ['&&'], ['==', '!=', '<', '<=', '>', '>=', 'in'], ['+', '-']] as const;
+const rows = [['||'], ['&&'], ['==', '!=', '<', '<=', '>', '>=', 'in'], ['+', '-'], ['*', '/', '%']] as const;
 export type Operator = (typeof rows)[number][number];
 
 const words: ReadonlyMap<string, boolean | null> = new Map([
@@ -71,6 +71,7 @@ class Parser {
 
   #unary(): Expression {
     if (this.#takes('!')) return { kind: 'not', operand: this.#unary() };
+    if (this.#takes('-')) return negative(this.#unary());
     let value = this.#primary();
     for (;;) {
       if (this.#takes('.')) value = this.#member(value);
@@ -141,4 +142,8 @@ class Parser {
   #unexpected(token: Token): SyntaxError {
     return new SyntaxError(`CEL: got ${JSON.stringify(token.text)} at ${token.position}`);
   }
+}
+
+function negative(operand: Expression): Expression {
+  return { kind: 'binary', operator: '-', left: { kind: 'literal', value: 0 }, right: operand };
 }

@@ -51,6 +51,13 @@ test('expressions mean what CEL says', () => {
     ["cidr('10.0.0.0/8') != cidr('10.0.0.0/9') && cidr('10.0.0.0/8') == cidr('10.0.0.0/8')", true],
     ["cidr('10.0.0.0/8').containsIP('10.2.3.4') && !cidr('10.0.0.0/8').containsIP(ip('11.0.0.0'))", true],
     ["cidr('10.0.0.0/8').containsCIDR('10.1.0.0/16') && !cidr('fd00::/8').containsCIDR(self.net)", true],
+    ['2 + 3 * 4 == 14 && (2 + 3) * 4 == 20 && 7 / 2 == 3 && -7 / 2 == -3 && 7 % 4 == 3', true],
+    ['-self.n < 0 && 1 - -1 == 2 && 0.5 * 4 == 2', true],
+    ['self.list.map(x, x * 2) == [2, 4, 6] && self.list.filter(x, x > 1) == [2, 3]', true],
+    ['self.list.exists_one(x, x > 2) && !self.list.exists_one(x, x > 1)', true],
+    ["self.map.map(k, k).join('+') == 'a+b.c' && ['a', 'b'].join() == 'ab'", true],
+    ["' Ab '.trim().lowerAscii() == 'ab' && 'Ab'.upperAscii() == 'AB' && 'abc'.indexOf('c') == 2", true],
+    ["self.s.matches(r'^\\w+$') && r'\\d' == '\\\\d'", true],
     ["self.s == \"abc\" && 'it\\'s' != '\\n'", true],
   ];
   for (const [rule, expected] of table) assert.equal(holds(rule, self), expected, rule);
@@ -93,6 +100,10 @@ test('an error makes a rule fail, unless the other side decides', () => {
     ["cidr('10.0.0.0').prefixLength() == 32", false],
     ["1 < 'a' || 'a' + 1 == 'a1' || size(1) == 1 || self.n.contains('a')", false],
     ["'abc'.substring(4) == '' || [1][1] == 1 || int('x') == 0", false],
+    ['1 / 0 == 0 || 1 % 0 == 0 || 1 % 0.5 == 0', false],
+    ["'a' * 2 == 'aa' || -'a' == 'a'", false],
+    ['[1, 2].filter(x, x).size() == 2 || [1].exists_one(x, self.a) || size([1].map(x, self.a)) == 1', false],
+    ["[1].join(',') == '1'", false],
     ['self', false],
     ['1', false],
   ];
@@ -129,6 +140,9 @@ test('an expression outside the subset is refused when it is compiled', () => {
     'has(self)',
     'self.all(x)',
     'self.all(self, true)',
+    'self.map(self, true)',
+    'self.map(x, true, 1)',
+    'self.filter(x)',
     "'open",
     'self.a ? 1',
   ];

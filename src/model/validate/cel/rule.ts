@@ -193,7 +193,16 @@ const operations: { readonly [O in Exclude<Operator, '&&' | '||'>]: (a: Value, b
     return typeof a === 'string' && typeof b === 'string' ? a + b : undefined;
   },
   '-': (a, b) => (typeof a === 'number' && typeof b === 'number' ? a - b : undefined),
+  '*': (a, b) => (typeof a === 'number' && typeof b === 'number' ? a * b : undefined),
+  '/': divided,
+  '%': (a, b) => (Number.isInteger(a) && Number.isInteger(b) && b !== 0 ? Number(a) % Number(b) : undefined),
 };
+
+/** Of integers an integer, toward zero; by zero an error. JSON does not tell a double without a fraction from one. */
+function divided(a: Value, b: Value): Value {
+  if (typeof a !== 'number' || typeof b !== 'number' || b === 0) return undefined;
+  return Number.isInteger(a) && Number.isInteger(b) ? Math.trunc(a / b) : a / b;
+}
 
 function ordered(accepts: (order: number) => boolean): (a: Value, b: Value) => Value {
   return (a, b) => {
@@ -207,6 +216,8 @@ function compileCall(expression: Expression & { kind: 'call' }, names: Names): E
   const { name, on, args } = expression;
   if (on === null && name === 'has') return compileHas(args[0], names);
   if (on && (name === 'all' || name === 'exists')) return compileMacro(name === 'exists', on, args, names);
+  const collect = on && args.length > 1 ? collectors.get(name) : undefined;
+  if (on && collect) return compileCollector(collect, on, args, names);
   const call = callOf(name, on, args);
   const operands = (on ? [on, ...(name === 'matches' ? [] : args)] : args).map((each) =>
     compile(each, names),
@@ -262,5 +273,43 @@ function compileMacro(
       sure &&= found !== undefined;
     }
     return sure ? !decided : undefined;
+  };
+}
+
+/** Items and what the expression gives of each; undefined: an error. */
+type Collect = (items: readonly Value[], results: readonly Value[]) => Value;
+
+const collectors: ReadonlyMap<string, Collect> = new Map<string, Collect>([
+  ['map', (_, results) => results],
+  ['filter', (items, results) => (areFlags(results) ? items.filter((_, i) => results[i]) : undefined)],
+  ['exists_one', (_, results) => (areFlags(results) ? results.filter(Boolean).length === 1 : undefined)],
+]);
+
+function areFlags(results: readonly Value[]): boolean {
+  return results.every((result) => typeof result === 'boolean');
+}
+
+/** `list.map(x, value)`, `list.filter(x, condition)`, `list.exists_one(x, condition)`; of a map over its keys. */
+function compileCollector(
+  collect: Collect,
+  on: Expression,
+  [variable, value, ...rest]: readonly Expression[],
+  names: Names,
+): Evaluate {
+  if (variable?.kind !== 'name' || !value || rest.length > 0)
+    throw new SyntaxError('CEL: a macro wants (name, expression)');
+  if (names.has(variable.name)) throw new SyntaxError(`CEL: ${variable.name} is a variable already`);
+  const place = names.size;
+  const list = compile(on, names);
+  const evaluate = compile(value, new Map([...names, [variable.name, place]]));
+  return (frame) => {
+    const holder = list(frame);
+    const items = isObject(holder) ? Object.keys(holder) : holder;
+    if (!Array.isArray(items)) return undefined;
+    const results = items.map((item) => {
+      frame[place] = item;
+      return evaluate(frame);
+    });
+    return results.includes(undefined) ? undefined : collect(items, results);
   };
 }
