@@ -36,6 +36,7 @@ import {
   without,
   withoutManagers,
 } from './managed-fields.ts';
+import { checkNesting } from './nesting.ts';
 import type { ApiObject } from './object.ts';
 import { childOf, itemsOf } from './schema.ts';
 import type { OpenApiSchema, ServedResource } from './served-resource.ts';
@@ -75,6 +76,7 @@ export function serverSideApply(application: Application): ApiObject {
 }
 
 function checkApplied(resource: ServedResource, applied: JsonObject): void {
+  checkNesting(applied);
   const [apiVersion, kind] = [textAt(applied, 'apiVersion'), textAt(applied, 'kind')];
   if (apiVersion === '' || kind === '')
     throw new ApiError(400, 'BadRequest', `invalid object type: ${apiVersion || '/'}, Kind=${kind}`);

@@ -5,6 +5,8 @@ import type { Json } from '../../model/types.ts';
 import { ApiError } from './api-error.ts';
 import { builtinResources } from './builtin.ts';
 import { decode, decodePatched, duplicateFields } from './decode.ts';
+import type { ApiObject } from './object.ts';
+import { jsonPatch, mergePatch, strategicMergePatch } from './patch.ts';
 import type { ServedResource } from './served-resource.ts';
 
 function kind(name: string): ServedResource {
@@ -104,4 +106,21 @@ test('unknown and duplicate fields: told, refused or passed over', () => {
 test('a body of another type is refused', () => {
   for (const body of [[], 'x', 5, null, { kind: 'Secret' }, { apiVersion: 'v2' }])
     assert.equal(refusal(() => decode(kind('ConfigMap'), body, 'Warn')).code, 400, JSON.stringify(body));
+});
+
+test('a body that is nested without end is refused, not followed', () => {
+  let deep: Json = {};
+  for (let i = 0; i < 200_000; i++) deep = { a: deep };
+  const body = { metadata: { name: 'a' }, data: deep };
+  assert.match(refusal(() => decode(kind('ConfigMap'), body, 'Warn')).message, /^nested too deep/);
+  const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' } } as ApiObject;
+  assert.match(refusal(() => mergePatch(object, body)).message, /^nested too deep/);
+  assert.match(
+    refusal(() => jsonPatch(object, [{ op: 'add', path: '/data', value: deep }])).message,
+    /^nested too deep/,
+  );
+  assert.match(
+    refusal(() => strategicMergePatch(kind('ConfigMap'), object, body)).message,
+    /^nested too deep/,
+  );
 });

@@ -12,6 +12,7 @@ import { ApiError } from './api-error.ts';
 import { refusal } from './causes.ts';
 import { isMap, memberOf, textAt, withMember } from './json.ts';
 import { type ReadText, readJson } from './json-text.ts';
+import { checkNesting } from './nesting.ts';
 import type { ApiObject } from './object.ts';
 import { objectMeta } from './object-meta.ts';
 import { pruned } from './prune.ts';
@@ -37,6 +38,7 @@ export function decode(
   duplicates: readonly string[] = [],
 ): Decoded {
   if (!isMap(body)) throw unrecognized(resource, body);
+  checkNesting(body);
   if (resource.custom) checkCustomType(resource, body);
   else checkType(resource, body);
   const faults = duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`);

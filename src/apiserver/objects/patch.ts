@@ -6,6 +6,7 @@
 import type { Json, JsonObject } from '../../model/types.ts';
 import { ApiError } from './api-error.ts';
 import { isList, isMap, jsonTypeName, memberOf, sameJson, textAt, withMember } from './json.ts';
+import { checkNesting } from './nesting.ts';
 import type { ApiObject } from './object.ts';
 import type { ServedResource } from './served-resource.ts';
 import { mergedStrategically } from './strategic-merge.ts';
@@ -15,6 +16,7 @@ const maxOperations = 10_000;
 
 /** @throws {ApiError} 422 when an operation fails, 400 when it is no patch */
 export function jsonPatch(object: ApiObject, patch: Json): ApiObject {
+  checkNesting(patch);
   if (!isList(patch))
     throw unreadable(
       `json: cannot unmarshal ${jsonTypeName(patch)} into Go value of type []handlers.jsonPatchOp`,
@@ -32,6 +34,7 @@ export function jsonPatch(object: ApiObject, patch: Json): ApiObject {
 
 /** @throws {ApiError} 400 when it is no patch */
 export function mergePatch(object: ApiObject, patch: Json): ApiObject {
+  checkNesting(patch);
   if (!isMap(patch))
     throw unreadable(
       `json: cannot unmarshal ${jsonTypeName(patch)} into Go value of type map[string]interface {}`,
@@ -41,6 +44,7 @@ export function mergePatch(object: ApiObject, patch: Json): ApiObject {
 
 /** @throws {ApiError} 400 when it is no patch, 500 for a list item without its merge key, as the API server does */
 export function strategicMergePatch(resource: ServedResource, object: ApiObject, patch: Json): ApiObject {
+  checkNesting(patch);
   if (!isMap(patch))
     throw unreadable(
       `json: cannot unmarshal ${jsonTypeName(patch)} into Go value of type map[string]interface {}`,
