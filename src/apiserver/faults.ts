@@ -3,7 +3,7 @@
 
 export type Fault =
   /** Answers instead of the request's own; `retryAfter` in seconds. */
-  | { readonly type: 'answer'; readonly status: 429 | 500 | 503; readonly retryAfter?: number }
+  | { readonly type: 'answer'; readonly status: RefusalStatus; readonly retryAfter?: number }
   /** Takes the request and answers nothing. */
   | { readonly type: 'silence' }
   /** Answers late. */
@@ -12,6 +12,8 @@ export type Fault =
   | { readonly type: 'reset' }
   /** Does what is asked, and ends the connection instead of saying so. */
   | { readonly type: 'lost-answer' };
+
+export type RefusalStatus = 401 | 403 | 409 | 429 | 500 | 503 | 504;
 
 export interface FaultScope {
   /** HTTP methods; absent: all. */

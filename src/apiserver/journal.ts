@@ -63,8 +63,9 @@ export class Journal {
     if (this.#size === 0) this.#write(`${JSON.stringify([1])}\n`);
   }
 
-  append(revision: number, collection: string, key: string, object: ApiObject | null): void {
-    this.#write(`${JSON.stringify([revision, collection, key, object])}\n`);
+  /** @param object - as JSON text, or `null` */
+  append(revision: number, collection: string, key: string, object: string): void {
+    this.#write(`[${revision},${JSON.stringify(collection)},${JSON.stringify(key)},${object}]\n`);
   }
 
   /** In one step: whoever starts from the file finds the old one or the new one. */

@@ -3,6 +3,7 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import type { Catalog } from './catalog.ts';
 import { collectionOf, collectionOfResource, keyOf } from './collection.ts';
+import { sameJson } from './object-meta.ts';
 import { eventAs } from './objects/builtin/coordination.ts';
 import type { ApiObject } from './objects/object.ts';
 import type { RequestContext, ServedResource } from './objects/served-resource.ts';
@@ -61,7 +62,9 @@ export function viewOf(resource: ServedResource, stored: ApiObject): ApiObject {
   return found;
 }
 
+/** The stored one itself where it is no different, so that it is kept once. */
 function customView(resource: ServedResource, stored: ApiObject): ApiObject {
   const apiVersion = `${resource.group}/${resource.version}`;
-  return resource.rules.fillIn({ ...stored, apiVersion });
+  const view = resource.rules.fillIn({ ...stored, apiVersion });
+  return sameJson(view, stored) ? stored : view;
 }

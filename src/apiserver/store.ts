@@ -7,6 +7,7 @@
 
 import { Journal } from './journal.ts';
 import { withMetadata } from './object-meta.ts';
+import { ApiError } from './objects/api-error.ts';
 import type { ApiObject } from './objects/object.ts';
 import { SortedNames } from './sorted-names.ts';
 
@@ -39,6 +40,13 @@ interface Collection {
 }
 
 const defaultHistory = 50_000;
+
+/** As etcd's --max-request-bytes. */
+const largestObject = 1.5 * (1 << 20);
+
+function tooLarge(): ApiError {
+  return new ApiError(500, undefined, 'etcdserver: request is too large');
+}
 
 export class ApiStore {
   readonly #collections = new Map<string, Collection>();
@@ -110,11 +118,13 @@ export class ApiStore {
     return changes.slice(low);
   }
 
-  /** @returns the object as stored, with its revision. */
+  /** @returns the object as stored, with its revision. @throws {ApiError} 500 above 1.5 MiB */
   put(collection: string, key: string, object: ApiObject): ApiObject {
     const revision = this.#revision + 1;
     const stored = withMetadata(object, { resourceVersion: String(revision) });
-    this.#journal?.append(revision, collection, key, stored);
+    const text = JSON.stringify(stored);
+    if (Buffer.byteLength(text) > largestObject) throw tooLarge();
+    this.#journal?.append(revision, collection, key, text);
     this.#tell(this.#apply(revision, collection, key, stored));
     return stored;
   }
@@ -123,7 +133,7 @@ export class ApiStore {
   delete(collection: string, key: string): ApiObject | null {
     if (!this.get(collection, key)) return null;
     const revision = this.#revision + 1;
-    this.#journal?.append(revision, collection, key, null);
+    this.#journal?.append(revision, collection, key, 'null');
     const change = this.#apply(revision, collection, key, null);
     this.#tell(change);
     return change.object;

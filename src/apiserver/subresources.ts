@@ -10,7 +10,9 @@ import { checkedOptions } from './delete-options.ts';
 import type { Place } from './modify.ts';
 import { present, timeText, withField } from './object-meta.ts';
 import type { ApiError } from './objects/api-error.ts';
+import { tokenRequests } from './objects/builtin/reviews.ts';
 import { invalid, refusal, required } from './objects/causes.ts';
+import { decode } from './objects/decode.ts';
 import type { ApiObject } from './objects/object.ts';
 import { writeOptions } from './options.ts';
 import { removeObject } from './remove.ts';
@@ -72,7 +74,8 @@ export function requestToken(
   place: Place,
   tokens: Tokens,
 ): JsonAnswer {
-  const body = bodyOf(request, 'TokenRequest');
+  const { value, duplicates } = objectBody(request, 'TokenRequest');
+  const { object: body } = decode(tokenRequests, value, 'Warn', duplicates);
   const account = existing(serving, place);
   const spec = (body.spec ?? {}) as JsonObject;
   const seconds = memberAt(spec, 'expirationSeconds') ?? defaultToken;

@@ -101,7 +101,7 @@ class Watch {
     const { serving, options, place } = this.#w;
     this.#ends.push(
       serving.store.follow(this.#collection, (change) => {
-        if (change.revision > revision) this.#tell(change);
+        if (change.revision > revision) this.#tellOrEnd(change);
       }),
       serving.catalog.onGone(place.resource, () => this.#end()),
     );
@@ -110,6 +110,16 @@ class Watch {
     if (!options.allowWatchBookmarks) return;
     this.#every(serving.bookmarkInterval, () => this.#bookmarkNews());
     if (timeout > lastBookmark) this.#after(timeout - lastBookmark, () => this.#bookmarkNews());
+  }
+
+  /** A fault in showing an object is the reader's to hear of, not the writer's. */
+  #tellOrEnd(change: Change): void {
+    try {
+      this.#tell(change);
+    } catch (error) {
+      this.#stop();
+      this.#refuse(new ApiError(500, 'InternalError', `Internal error occurred: ${String(error)}`));
+    }
   }
 
   #tell({ type, key, object, previous }: Change): void {
@@ -182,13 +192,12 @@ function lastSeen(previous: ApiObject, now: ApiObject): ApiObject {
   return withMetadata(previous, { resourceVersion: now.metadata.resourceVersion });
 }
 
-const texts = new WeakMap<ApiObject, string>();
+let written: { readonly object: ApiObject; readonly text: string } | null = null;
 
-/** An object that many watch is written once. */
+/** A change that many watch is written once: they hear of it one after another, and of nothing else between. */
 function textOf(object: ApiObject): string {
-  const found = texts.get(object) ?? JSON.stringify(object);
-  texts.set(object, found);
-  return found;
+  if (written?.object !== object) written = { object, text: JSON.stringify(object) };
+  return written.text;
 }
 
 /** Fields without `omitempty` stand in a bookmark too, which is an object of the kind with nothing in it. */

@@ -32,7 +32,7 @@ import {
 import type { PeerCertificate, TLSSocket } from 'node:tls';
 import type { Answer, EventSink } from './answer.ts';
 import type { KeyPair } from './certificates.ts';
-import type { Fault, Faults, OpenConnections } from './faults.ts';
+import type { Fault, Faults, OpenConnections, RefusalStatus } from './faults.ts';
 import type { Credentials } from './identity.ts';
 import { ApiError } from './objects/api-error.ts';
 import { protobufStatus } from './protobuf-status.ts';
@@ -314,10 +314,18 @@ function certificateOf(request: Incoming): Credentials['certificate'] {
   return { name: String(subject.CN), groups };
 }
 
-function faultAnswer(status: 429 | 500 | 503, retryAfter?: number): Exclude<Answer, { type: 'stream' }> {
-  const reason = ({ 429: 'TooManyRequests', 500: 'InternalError', 503: 'ServiceUnavailable' } as const)[
-    status
-  ];
+const reasons = {
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  409: 'Conflict',
+  429: 'TooManyRequests',
+  500: 'InternalError',
+  503: 'ServiceUnavailable',
+  504: 'Timeout',
+} as const;
+
+function faultAnswer(status: RefusalStatus, retryAfter?: number): Exclude<Answer, { type: 'stream' }> {
+  const reason = reasons[status];
   const details = retryAfter === undefined ? {} : { retryAfterSeconds: retryAfter };
   return {
     type: 'json',

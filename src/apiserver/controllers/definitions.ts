@@ -7,7 +7,8 @@ import { listAt, textAt } from '../../model/json.ts';
 import type { JsonObject } from '../../model/types.ts';
 import { collectionOf, keyOf } from '../collection.ts';
 import { plainDeletion } from '../delete-options.ts';
-import { timeText, withField, withMetadata } from '../object-meta.ts';
+import { withMetadata } from '../object-meta.ts';
+import { established } from '../objects/builtin/custom-resource-definition.ts';
 import { customResources } from '../objects/custom-resources.ts';
 import type { ApiObject } from '../objects/object.ts';
 import { definitionFinalizer, removeObject } from '../remove.ts';
@@ -45,23 +46,7 @@ function sameNames(definition: ApiObject): boolean {
 function establish({ store }: Serving, { metadata: { name, uid } }: ApiObject): void {
   const definition = store.get(definitions, name);
   if (definition?.metadata.uid !== uid || !definition || isEstablished(definition)) return;
-  const now = timeText(new Date());
-  const met = (type: string, reason: string, message: string) => ({
-    type,
-    status: 'True',
-    lastTransitionTime: now,
-    reason,
-    message,
-  });
-  const status = {
-    ...(definition.status as JsonObject),
-    acceptedNames: (definition.spec as JsonObject).names ?? {},
-    conditions: [
-      met('NamesAccepted', 'NoConflicts', 'no conflicts found'),
-      met('Established', 'InitialNamesAccepted', 'the initial names have been accepted'),
-    ],
-  };
-  store.put(definitions, name, withField(definition, 'status', status));
+  store.put(definitions, name, established(definition, new Date()));
 }
 
 /** Its objects go, those with finalizers when their owners let them; then the definition. */

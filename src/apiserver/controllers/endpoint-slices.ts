@@ -26,7 +26,7 @@ const slices = collectionOf(group, 'endpointslices');
 type Family = 'IPv4' | 'IPv6';
 
 export function followServices(serving: Serving): () => void {
-  const pass = new Pass(() => reconcile(serving));
+  const pass = new Pass(() => reconcile(serving), 20);
   const ends = [services, pods, slices].map((collection) =>
     serving.store.follow(collection, () => pass.plan()),
   );

@@ -23,7 +23,7 @@ interface Known {
 const collectors = ['orphan', 'foregroundDeletion'];
 
 export function collectGarbage(serving: Serving): () => void {
-  const pass = new Pass(() => collect(serving));
+  const pass = new Pass(() => collect(serving), 100);
   const end = serving.store.followAll(({ type, object }) => {
     const waits = object.metadata.finalizers?.some((name) => collectors.includes(name));
     if (type === 'DELETED' || waits || object.metadata.ownerReferences?.length) pass.plan();

@@ -1,23 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Work that follows writes: runs once after all that one turn of the event loop wrote, never inside a write. */
+/** Work that follows writes: runs once after all that a while wrote, never inside a write. */
 
 export class Pass {
   readonly #run: () => void;
-  #planned: NodeJS.Immediate | null = null;
+  readonly #pause: number;
+  #planned: NodeJS.Timeout | null = null;
 
-  constructor(run: () => void) {
+  /** @param pause - milliseconds for which writes are gathered, the longer the more a run looks at */
+  constructor(run: () => void, pause = 0) {
     this.#run = run;
+    this.#pause = pause;
   }
 
   plan(): void {
-    this.#planned ??= setImmediate(() => {
+    this.#planned ??= setTimeout(() => {
       this.#planned = null;
       this.#run();
-    });
+    }, this.#pause);
   }
 
   stop(): void {
-    if (this.#planned) clearImmediate(this.#planned);
+    if (this.#planned) clearTimeout(this.#planned);
     this.#planned = null;
   }
 }
