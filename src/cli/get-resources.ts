@@ -18,6 +18,13 @@ export interface GetOptions extends PlaceOptions {
   readonly allNamespaces?: boolean;
   readonly selector?: string;
   readonly output?: string;
+  /** Manifests that name the objects. */
+  readonly file?: readonly string[];
+  readonly recursive?: boolean;
+  /** A revision or a time that is past. */
+  readonly at?: string;
+  /** calicoctl's: without what belongs to this cluster alone. */
+  readonly export?: boolean;
   /** `--no-headers` makes it false. */
   readonly headers?: boolean;
 }
@@ -25,7 +32,7 @@ export interface GetOptions extends PlaceOptions {
 /** @throws {NotFoundError} naming what does not exist, after printing what does. {UsageError} {UnavailableError} */
 export async function getResources(words: readonly string[], options: GetOptions, io: Io): Promise<void> {
   const print = getPrinter(options.output);
-  const references = parseReferences(words, options.namespace ?? 'default');
+  const references = await referencesOf(words, options, io);
   checkOptions(references, options);
   const filter = options.selector === undefined ? null : parseLabelFilter(options.selector);
   const stored = await storedIn(options, io);
@@ -34,7 +41,7 @@ export async function getResources(words: readonly string[], options: GetOptions
     ? resources.filter((each) => filter(recordOf(textMapAt(each, 'metadata', 'labels'))))
     : resources;
   const shown = {
-    resources: chosen,
+    resources: options.export ? chosen.map(withoutCluster) : chosen,
     single: references.keys.length === 1,
     allNamespaces: options.allNamespaces ?? false,
     severalKinds: kindsAsked(references) > 1,
@@ -45,6 +52,31 @@ export async function getResources(words: readonly string[], options: GetOptions
   if (missing.length > 0) throw new NotFoundError(`${missing.join(', ')} not found`);
 }
 
+/** Objects are named by words or by manifests. @throws {UsageError} */
+async function referencesOf(words: readonly string[], options: GetOptions, io: Io): Promise<References> {
+  if (!options.file) return parseReferences(words, options.namespace ?? 'default');
+  if (words.length > 0) throw new UsageError('want KIND [NAME...] or -f FILE, not both');
+  const { readManifests } = await import('./manifests.ts');
+  const { file, recursive = false, namespace } = options;
+  const resources = await readManifests(
+    { file, recursive, ...(namespace === undefined ? {} : { namespace }) },
+    io,
+  );
+  return { rows: [], keys: resources.map(keyOf) };
+}
+
+/** What another cluster gives anew. */
+function withoutCluster(resource: Resource): Resource {
+  const {
+    uid: _,
+    creationTimestamp: __,
+    resourceVersion: ___,
+    generation: ____,
+    ...metadata
+  } = resource.metadata;
+  return { ...resource, metadata };
+}
+
 function checkOptions({ keys }: References, options: GetOptions): void {
   if (keys.length === 0) return;
   if (options.selector !== undefined) throw new UsageError('-l chooses among all objects: it takes no names');
@@ -53,7 +85,9 @@ function checkOptions({ keys }: References, options: GetOptions): void {
 
 async function storedIn(options: GetOptions, io: Io): Promise<readonly Stored[]> {
   await using store = await openStore(await findPlace(options, io), io, { mayCreate: false });
-  return (await store.snapshot()).items;
+  if (options.at === undefined) return (await store.snapshot()).items;
+  const { listedAt } = await import('./history.ts');
+  return (await listedAt(store, options.at, new Date())).items;
 }
 
 function found(

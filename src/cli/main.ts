@@ -19,6 +19,7 @@ import { register as apply } from './commands/apply.ts';
 import { register as config } from './commands/config.ts';
 import { register as convert } from './commands/convert.ts';
 import { register as create } from './commands/create.ts';
+import { register as datastore } from './commands/datastore.ts';
 import { register as remove } from './commands/delete.ts';
 import { register as diff } from './commands/diff.ts';
 import { register as doctor } from './commands/doctor.ts';
@@ -26,6 +27,7 @@ import { register as ebpf } from './commands/ebpf.ts';
 import { register as explain } from './commands/explain.ts';
 import { register as flows } from './commands/flows.ts';
 import { register as get } from './commands/get.ts';
+import { register as history } from './commands/history.ts';
 import { register as lab } from './commands/lab.ts';
 import { register as policy } from './commands/policy.ts';
 import { register as probe } from './commands/probe.ts';
@@ -34,6 +36,7 @@ import { register as selector } from './commands/selector.ts';
 import { register as status } from './commands/status.ts';
 import { register as test } from './commands/test.ts';
 import { register as validate } from './commands/validate.ts';
+import { register as watch } from './commands/watch.ts';
 import { errorText, exitCodeOf, exitCodes } from './exit.ts';
 import { type Io, processIo } from './io.ts';
 
@@ -46,6 +49,8 @@ const commands: readonly Register[] = [
   replace,
   remove,
   get,
+  watch,
+  history,
   validate,
   convert,
   lab,
@@ -59,6 +64,7 @@ const commands: readonly Register[] = [
   policy,
   selector,
   config,
+  datastore,
   doctor,
   agent,
   apiserver,

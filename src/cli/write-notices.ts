@@ -2,7 +2,7 @@
 /** What people should know of what they write, though it is valid: no error, nothing is held back. */
 import type { Stored } from '../contract/datastore.ts';
 import { builtinTiers } from '../model/builtin.ts';
-import { textAt } from '../model/json.ts';
+import { memberAt, textAt } from '../model/json.ts';
 import { keyOf, keyPath, kindRow } from '../model/kinds.ts';
 import { isPolicyKind } from '../model/policy-value.ts';
 import type { Resource } from '../model/types.ts';
@@ -15,11 +15,20 @@ export function noticesOf(
   stored: ReadonlyMap<string, Stored>,
 ): readonly string[] {
   return [
+    ...lockedStore(stored),
     ...missingTiers(resources, stored),
     ...missingNodes(resources, stored),
     ...withoutEffect(resources),
     ...settingsOfNobody(resources),
   ];
+}
+
+/** While everything is moved to another store. @see migration.ts */
+function lockedStore(stored: ReadonlyMap<string, Stored>): readonly string[] {
+  const information = stored.get(keyPath({ kind: 'ClusterInformation', name: 'default' }));
+  return information && memberAt(information.resource, 'spec', 'datastoreReady') === false
+    ? ['the datastore is locked for a migration: what is written after the export stays behind']
+    : [];
 }
 
 function missingTiers(

@@ -172,9 +172,13 @@ export async function untilEnforced(
 }
 
 /** @throws {UnavailableError} when nobody listens. */
-export function ask(socketPath: string, path: string): Promise<{ status: number; body: unknown }> {
+export function ask(
+  socketPath: string,
+  path: string,
+  method: 'GET' | 'POST' = 'GET',
+): Promise<{ status: number; body: unknown }> {
   return new Promise((resolve, reject) => {
-    const call = request({ socketPath, path }, (response) => {
+    const call = request({ socketPath, path, method }, (response) => {
       let text = '';
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => {
