@@ -176,6 +176,20 @@ test('more than ten updaters are put together', () => {
   assert.deepEqual(Object.keys(ancient['f:data']).sort(), ['.', 'f:k0', 'f:k1', 'f:k2', 'f:k3', 'f:k4']);
 });
 
+function custom(properties: JsonObject): ServedResource {
+  const schema = { openAPIV3Schema: { type: 'object', properties } };
+  const version = { name: 'v1', served: true, schema, subresources: { status: {} } };
+  const crd = {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: 'x' },
+    spec: { group: 'x.test', names: { kind: 'X', plural: 'xs' }, versions: [version] },
+  } as ApiObject;
+  const [resource] = customResources(crd);
+  assert.ok(resource);
+  return resource;
+}
+
 test('atomic lists and maps of a custom kind have one owner', () => {
   const spec = {
     type: 'object',
@@ -184,19 +198,7 @@ test('atomic lists and maps of a custom kind have one owner', () => {
       map: { type: 'object', 'x-kubernetes-map-type': 'atomic', properties: { a: { type: 'string' } } },
     },
   };
-  const schema = { openAPIV3Schema: { type: 'object', properties: { spec } } };
-  const crd = {
-    apiVersion: 'apiextensions.k8s.io/v1',
-    kind: 'CustomResourceDefinition',
-    metadata: { name: 'x' },
-    spec: {
-      group: 'x.test',
-      names: { kind: 'X', plural: 'xs' },
-      versions: [{ name: 'v1', served: true, schema }],
-    },
-  } as ApiObject;
-  const [resource] = customResources(crd);
-  assert.ok(resource);
+  const resource = custom({ spec });
   const first = apply(
     resource,
     null,
@@ -211,6 +213,17 @@ test('atomic lists and maps of a custom kind have one owner', () => {
     error.details?.causes?.map(({ field }) => field),
     ['.spec.list', '.spec.map'],
   );
+});
+
+test('a field that becomes another thing is nobody’s below any more', () => {
+  const spec = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
+  const status = { type: 'object', properties: { n: { type: 'integer' } } };
+  const resource = custom({ spec, status });
+  const first = apply(resource, null, { metadata: { name: 'a' }, spec: { x: { a: 1, b: 1 } } }, 'one');
+  const second = apply(resource, first, { metadata: { name: 'a' }, spec: { x: 5 } }, 'two', true);
+  assert.deepEqual(managers(second), { 'two Apply': { 'f:spec': { 'f:x': {} } } });
+  const third = apply(resource, null, { metadata: { name: 'a' }, spec: { x: 5 }, status: { n: 1 } }, 'one');
+  assert.deepEqual(managers(third), { 'one Apply': { 'f:spec': { 'f:x': {} } } });
 });
 
 test('sets of fields are read as they are written', () => {

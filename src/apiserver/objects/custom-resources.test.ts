@@ -110,6 +110,7 @@ test('a part that stays as it was is not judged again', () => {
     properties: { a: { type: 'string', maxLength: 2 }, b: { type: 'integer', maximum: 5 } },
   };
   assert.deepEqual(causes(schema, { a: 'long', b: 1 }, { a: 'long', b: 2 }), []);
+  assert.deepEqual(causes(schema, { a: 'xy', b: 5 }), []);
   assert.deepEqual(causes(schema, { a: 'longer', b: 1 }, { a: 'long', b: 1 }), ['FieldValueTooLong spec.a']);
 });
 
@@ -193,6 +194,7 @@ test('columns find their cells', () => {
     ['Number', 'integer', '.spec.n'],
     ['Wrong', 'integer', '.spec.text'],
     ['Found', 'string', '.spec.list[?(@.k=="b")].v'],
+    ['Other', 'string', '.spec.list[?(@.k!="a")].v'],
     ['Quoted', 'string', ".spec['a.b']"],
     ['Since', 'date', '.spec.since'],
     ['Flag', 'boolean', '.spec.flag'],
@@ -211,7 +213,7 @@ test('columns find their cells', () => {
     flag: true,
   };
   const table = tableOf(served, [thing(spec)], {}, 'None', now);
-  const cells = ['a', 't', '{"k":"a"}', 2, null, 'found', 'q', '10m', true, null];
+  const cells = ['a', 't', '{"k":"a"}', 2, null, 'found', 'found', 'q', '10m', true, null];
   assert.deepEqual(table.rows, [{ cells, object: null }]);
 });
 
@@ -234,7 +236,7 @@ test('ages are said as kubectl says them', () => {
     [600, '10m'],
     [3 * hour, '3h'],
     [3 * hour + 60, '3h1m'],
-    [8 * hour, '8h'],
+    [8 * hour + 1800, '8h'],
     [47 * hour, '47h'],
     [49 * hour, '2d1h'],
     [8 * 24 * hour, '8d'],

@@ -18,10 +18,6 @@ export type FieldSet = ReadonlySet<FieldPath>;
 
 const separator = '\u0000';
 
-export function pathOf(steps: readonly string[]): FieldPath {
-  return steps.join(separator);
-}
-
 export function stepsOf(path: FieldPath): readonly string[] {
   return path === '' ? [] : path.split(separator);
 }

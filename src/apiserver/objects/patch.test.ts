@@ -156,6 +156,12 @@ test('strategic merge: the order that the patch names', () => {
   });
 });
 
+test('strategic merge: a list without a merge key is replaced', () => {
+  const spec = { egress: [{ ports: [{ port: 1 }] }], podSelector: {} };
+  const patch = { spec: { egress: [{ ports: [{ port: 2 }] }] } };
+  assert.deepEqual(strategic('NetworkPolicy', { spec }, patch).spec, { ...patch.spec, podSelector: {} });
+});
+
 test('strategic merge: lists of values, retained keys, replaced maps', () => {
   const metadata = { name: 'a', finalizers: ['x/a', 'x/b'] };
   const finalizers = (patch: { readonly [name: string]: Json }) =>

@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * What the server knows of one resource that it serves, built in or custom: the seam between the requests (../) and the
- * rules for objects (here). Everything is pure: the clock, random names and who asks are in the context.
+ * rules for objects (here).
+ *
+ * Owns:       the rules of every kind; how objects are read, patched, applied, checked and shown.
+ * Takes in:   objects as JSON, and through RequestContext what a rule needs of the world: clock, random names, other objects.
+ * Gives out:  new objects, warnings, and ApiError with the causes that a real server would tell.
+ * Invariants: pure. What comes from a client has passed decode.ts; what a patch made passes it again. Nothing here knows
+ *             of revisions, storage or who asks.
+ * Next:       builtin.ts lists the kinds, custom-resources.ts makes them of definitions; decode.ts, patch.ts, apply.ts and
+ *             table.ts are what requests call.
  */
 import type { JsonObject } from '../../model/types.ts';
 import type { Cause } from './api-error.ts';

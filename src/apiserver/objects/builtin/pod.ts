@@ -150,8 +150,8 @@ function containerWithDefaults(one: Json, isOnHost: boolean): Json {
   return { ...mapAt(one), ...(ports.length > 0 ? { ports } : {}), resources, imagePullPolicy: policy };
 }
 
+/** A digest ends like a tag, and is not `latest`. */
 function pullPolicy(image: string): string {
-  if (image.includes('@')) return 'IfNotPresent';
   const tag = /:([^/:]+)$/.exec(image)?.[1] ?? 'latest';
   return tag === 'latest' ? 'Always' : 'IfNotPresent';
 }
