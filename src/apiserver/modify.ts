@@ -56,7 +56,11 @@ export function decodedBody(
   mode: Parameters<typeof decode>[2],
 ): Decoded {
   const { value, duplicates } = objectBody(request, resource.kind);
-  const { object, warnings } = decode(resource, value, mode, duplicates);
+  return withAnyMetadata(decode(resource, value, mode, duplicates));
+}
+
+/** What came without has none of its fields. */
+export function withAnyMetadata({ object, warnings }: Decoded): Decoded {
   return { object: withMetadata(object, {}), warnings };
 }
 

@@ -4,7 +4,7 @@ import type { Json } from '../model/types.ts';
 import { type ApiRequest, type JsonAnswer, json } from './answer.ts';
 import { isPlainObject, syntaxChecked } from './body.ts';
 import { clauseOf } from './media.ts';
-import { liveOf, type Place, requireSameName } from './modify.ts';
+import { liveOf, type Place, requireSameName, withAnyMetadata } from './modify.ts';
 import { ApiError } from './objects/api-error.ts';
 import { serverSideApply } from './objects/apply.ts';
 import { invalid, refusal } from './objects/causes.ts';
@@ -88,7 +88,7 @@ function decodedPatch(
   { fieldValidation }: { readonly fieldValidation: FieldValidation },
 ): Decoded {
   try {
-    return decode(resource, made, fieldValidation);
+    return withAnyMetadata(decode(resource, made, fieldValidation));
   } catch (error) {
     if (!(error instanceof ApiError) || error.code !== 400) throw error;
     throw refusal({ group: '', kind: '' }, '', [invalid('patch', made, error.message)]);
@@ -104,7 +104,7 @@ function apply(writing: Writing, options: ApplyOptions, request: ApiRequest, pla
   const subresource = place.target === 'main' ? '' : place.target;
   const { fieldManager: manager, force } = options;
   const made = serverSideApply({ resource, live, applied, manager, force, now: new Date(), subresource });
-  const { object, warnings } = decode(resource, made, options.fieldValidation);
+  const { object, warnings } = withAnyMetadata(decode(resource, made, options.fieldValidation));
   requireSameName(object, place.name);
   const status = live ? 200 : 201;
   const stored = live
