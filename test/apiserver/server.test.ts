@@ -198,3 +198,15 @@ test('watches are compacted away when there are more changes than are remembered
   const [event] = await client.watch(`${path}?watch=1&resourceVersion=${resourceVersion}`).until(1);
   assert.deepEqual([event?.type, event?.object.code], ['ERROR', 410]);
 });
+
+test('a watch from a revision that is not reached yet is silent until then', async () => {
+  const server = await started();
+  const client = await connected(server);
+  const from = server.store.revision + 2;
+  const watching = client.watch(`${path}?watch=1&resourceVersion=${from}`);
+  for (const name of ['a', 'b', 'c']) await client.request('POST', path, configMap(name));
+  assert.deepEqual(
+    (await watching.until(1)).map(({ object }) => object.metadata.name),
+    ['c'],
+  );
+});
