@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** `muslin apiserver`: a Kubernetes API server without a cluster, in the foreground. */
 import { type Command, InvalidArgumentError } from 'commander';
+import { tryParseCidr } from '../../lib/cidr.ts';
 import type { Io } from '../io.ts';
 
 interface ApiServerFlags {
@@ -12,6 +13,8 @@ interface ApiServerFlags {
   readonly nodePorts: { readonly first: number; readonly last: number };
   readonly controllers: boolean;
 }
+
+const defaultRanges: readonly string[] = ['10.96.0.0/12'];
 
 export function register(program: Command, io: Io): void {
   program
@@ -27,7 +30,7 @@ export function register(program: Command, io: Io): void {
     )
     .option('--folder <path>', 'keep state and certificates there; without it nothing outlives the process')
     .option('--kubeconfig <path>', "write an administrator's kubeconfig there as soon as it serves")
-    .option('--service-cidr <cidr,...>', 'where Services get their addresses', listOf, ['10.96.0.0/12'])
+    .option('--service-cidr <cidr,...>', 'where Services get their addresses', listOf, defaultRanges)
     .option('--node-ports <first-last>', 'where Services get their node ports', portsOf, {
       first: 30_000,
       last: 32_767,
@@ -61,6 +64,10 @@ function portsOf(text: string): ApiServerFlags['nodePorts'] {
   throw new InvalidArgumentError(`got ${text}, want two ports, 30000-32767`);
 }
 
-function listOf(text: string): readonly string[] {
-  return text.split(',').map((part) => part.trim());
+/** Commas or several options: each adds to those before. */
+function listOf(text: string, before: readonly string[]): readonly string[] {
+  const found = text.split(',').map((part) => part.trim());
+  const wrong = found.find((part) => tryParseCidr(part) === null);
+  if (wrong !== undefined) throw new InvalidArgumentError(`got ${wrong}, want a range, 10.96.0.0/12`);
+  return before === defaultRanges ? found : [...before, ...found];
 }
