@@ -10,7 +10,7 @@ import type { Stored, Write } from '../contract/datastore.ts';
 import { AlreadyExistsError, ConflictError, type Fault, InvalidError, NotFoundError } from '../lib/errors.ts';
 import { builtinTiers } from '../model/builtin.ts';
 import { memberAt, textAt } from '../model/json.ts';
-import { keyOf, keyPath } from '../model/kinds.ts';
+import { calicoVersion, keyOf, keyPath, kindRow } from '../model/kinds.ts';
 import { convertedPolicyPrefix } from '../model/kubernetes/network-policy.ts';
 import { readOrigin } from '../model/origin.ts';
 import { originAnnotation, type Resource, type ResourceKey } from '../model/types.ts';
@@ -92,7 +92,8 @@ function planOne(
   if (!before) {
     if (verb === 'replace') throw new NotFoundError(`${objectName(written)} not found`);
     const resource = fresh(written);
-    return { row: { key, resource, outcome: 'created', ...said }, write: { op: 'create', key, resource } };
+    const write: Write = { op: 'create', key, resource, ...partly(verb, key) };
+    return { row: { key, resource, outcome: 'created', ...said }, write };
   }
   if (verb === 'create' && remark === undefined) {
     throw new AlreadyExistsError(`${objectName(written)} already exists`);
@@ -103,8 +104,13 @@ function planOne(
   }
   refuseStale(written, before);
   const outcome = verb === 'replace' ? 'replaced' : 'configured';
-  const write: Write = { op: 'update', key, resource, ifRevision: before.revision };
+  const write: Write = { op: 'update', key, resource, ifRevision: before.revision, ...partly(verb, key) };
   return { row: { key, resource, outcome, ...said }, write };
+}
+
+/** Of Kubernetes' own kinds a manifest never says all: its server, its controllers and others write into them too. */
+function partly(verb: WriteVerb, { kind }: ResourceKey): { readonly isPartial?: true } {
+  return verb === 'apply' && kindRow(kind).apiVersion !== calicoVersion ? { isPartial: true } : {};
 }
 
 /** Calico's client refuses it too: what is new has no version yet. */

@@ -53,17 +53,29 @@ export interface Datastore extends AsyncDisposable {
    * position of whoever has read it; on other events `revision` is the object's. Ends when `signal` aborts.
    *
    * @throws {RevisionGoneError} when `from` was compacted away: list again and watch from there.
+   * @throws {HistoryReplacedError} when the store finds out that it answers from another history: the same, and what is listed
+   * counts though it is older.
    */
   watch(from: Revision, signal: AbortSignal): AsyncIterable<readonly WatchEvent[]>;
 }
 
+/**
+ * `isPartial`: the author names the fields that he cares for, and a server that fills others in keeps those (Kubernetes'
+ * own kinds; server-side apply). A store that fills nothing in takes it for the whole.
+ */
 export type Write =
-  | { readonly op: 'create'; readonly key: ResourceKey; readonly resource: Resource }
+  | {
+      readonly op: 'create';
+      readonly key: ResourceKey;
+      readonly resource: Resource;
+      readonly isPartial?: boolean;
+    }
   | {
       readonly op: 'update';
       readonly key: ResourceKey;
       readonly resource: Resource;
       readonly ifRevision: Revision;
+      readonly isPartial?: boolean;
     }
   | { readonly op: 'delete'; readonly key: ResourceKey; readonly ifRevision?: Revision };
 

@@ -4,17 +4,26 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { dataplaneNames } from '../../src/contract/config.ts';
+import type { DataplaneName } from '../../src/contract/config.ts';
+import type { DatastoreName } from '../../src/lab/spec.ts';
 import { labTest } from '../support/lab-rig.ts';
 import { parseScenario, play } from '../support/scenario.ts';
 
 const folder = import.meta.dirname;
 
+/** Each data plane, each datastore: what a node enforces follows from what is stored, wherever that is. */
+const walls: readonly (readonly [DataplaneName, DatastoreName])[] = [
+  ['nftables', 'embedded'],
+  ['ebpf', 'embedded'],
+  ['nftables', 'etcd'],
+  ['ebpf', 'kubernetes'],
+];
+
 for (const file of readdirSync(folder).filter((name) => name.endsWith('.txt'))) {
   const scenario = parseScenario(readFileSync(join(folder, file), 'utf8'));
-  for (const dataplane of dataplaneNames) {
-    const title = `${file}, ${dataplane}: ${scenario.promise}`;
-    labTest(title, { nodes: scenario.nodes, dataplane }, (lab) => play(scenario, lab, dataplane));
+  for (const [dataplane, datastore] of walls) {
+    const title = `${file}, ${dataplane} on ${datastore}: ${scenario.promise}`;
+    labTest(title, { nodes: scenario.nodes, dataplane, datastore }, (lab) => play(scenario, lab, dataplane));
   }
 }
 

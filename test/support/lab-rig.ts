@@ -14,12 +14,20 @@ import { test } from 'node:test';
 import type { StatusReport } from '../../src/agent/status.ts';
 import { run } from '../../src/cli/main.ts';
 import type { DataplaneName } from '../../src/contract/config.ts';
-import { EmbeddedStore } from '../../src/datastore/embedded/store.ts';
+import type { Datastore } from '../../src/contract/datastore.ts';
+import { openDatastore } from '../../src/datastore/open.ts';
 import { listNetns, NetNs } from '../../src/kernel/netns.ts';
 import { ask, startLab, stopLab, untilEnforced } from '../../src/lab/control.ts';
 import { LabLayout } from '../../src/lab/layout.ts';
 import { podView } from '../../src/lab/pod-view.ts';
-import { defaultPools, type LabSpec, labSpec, numberedNodes } from '../../src/lab/spec.ts';
+import {
+  type DatastoreName,
+  defaultPools,
+  type LabSpec,
+  labSpec,
+  numberedNodes,
+} from '../../src/lab/spec.ts';
+import { labDatastore } from '../../src/lab/store-place.ts';
 import { type Family, familyOf } from '../../src/lib/address.ts';
 import type { Address, Revision } from '../../src/lib/brand.ts';
 import { AppError } from '../../src/lib/errors.ts';
@@ -31,6 +39,8 @@ export interface LabTestOptions {
   readonly nodes: number;
   /** @defaultValue nftables */
   readonly dataplane?: DataplaneName;
+  /** @defaultValue embedded */
+  readonly datastore?: DatastoreName;
   /** Error lines that the test's own faults cause. @defaultValue none */
   readonly expectedErrors?: readonly RegExp[];
 }
@@ -44,7 +54,7 @@ export function labTest(
 ): void {
   const skip = process.getuid?.() === 0 ? false : 'needs root: network namespaces, netlink, bpf';
   test(promise, { skip }, async () => {
-    const lab = new LabRig(options.nodes, options.dataplane);
+    const lab = new LabRig(options.nodes, options.dataplane, options.datastore);
     try {
       await lab.start();
       await body(lab);
@@ -65,19 +75,19 @@ export class LabRig {
   readonly #parent = mkdtempSync(join(tmpdir(), 'muslin-lab-'));
   readonly #linksBefore = hostLinks();
   readonly #open: Disposable[] = [];
-  #store: EmbeddedStore | null = null;
+  #store: Datastore | null = null;
 
-  constructor(nodes: number, dataplane: DataplaneName = 'nftables') {
+  constructor(nodes: number, dataplane: DataplaneName = 'nftables', datastore: DatastoreName = 'embedded') {
     this.layout = new LabLayout(join(this.#parent, 'lab'));
-    this.spec = labSpec(numberedNodes(nodes), defaultPools, dataplane);
+    this.spec = labSpec(numberedNodes(nodes), defaultPools, dataplane, datastore);
   }
 
   async start(): Promise<void> {
     await startLab(this.layout, this.spec);
-    this.#store = new EmbeddedStore(this.layout.datastore);
+    await this.openStore();
   }
 
-  get store(): EmbeddedStore {
+  get store(): Datastore {
     if (!this.#store) throw new TypeError('the lab was not started');
     return this.#store;
   }
@@ -94,8 +104,9 @@ export class LabRig {
     this.#store = null;
   }
 
-  openStore(): void {
-    this.#store ??= new EmbeddedStore(this.layout.datastore);
+  async openStore(): Promise<void> {
+    const config = labDatastore(this.layout, this.spec.datastore);
+    this.#store ??= await openDatastore(config, { missing: 'make' });
   }
 
   async put(...resources: readonly Resource[]): Promise<void> {
@@ -134,8 +145,8 @@ export class LabRig {
 
   /** Until Pods run and every node enforces all that is stored. */
   async settle(): Promise<void> {
-    const { revision } = await this.store.list('Tier');
-    const { late } = await untilEnforced(this.layout, this.spec, revision as Revision, settleTimeoutMs);
+    const { revision } = await this.store.snapshot();
+    const { late } = await untilEnforced(this.layout, this.spec, revision, settleTimeoutMs);
     assert.deepEqual(late, [], 'nodes that do not enforce what is stored');
   }
 

@@ -27,7 +27,7 @@ import { type KindList, metadataOnly, pagedList, revisionOf, streamedList } from
 import { refusalOf } from './refusal.ts';
 import { type ServedKind, servedKinds } from './served-kinds.ts';
 import { Watches } from './watches.ts';
-import { keyText, Writes } from './writes.ts';
+import { type ApplyOptions, keyText, Writes } from './writes.ts';
 
 /** How often it is looked which definitions were installed or removed. */
 const discoveryMs = 15_000;
@@ -108,11 +108,7 @@ export class KubernetesStore implements Datastore {
   }
 
   /** As kubectl's --server-side does: fields have managers. */
-  async apply(
-    resource: Resource,
-    key: ResourceKey,
-    how: { manager: string; force: boolean; dryRun?: boolean },
-  ): Promise<Stored> {
+  async apply(key: ResourceKey, resource: Resource, how: ApplyOptions): Promise<Stored> {
     return this.#writes.apply(await this.#writable(key), key, resource, how);
   }
 

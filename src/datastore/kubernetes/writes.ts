@@ -25,6 +25,13 @@ export interface WriteOptions {
   readonly dryRun?: boolean;
 }
 
+export interface ApplyOptions extends WriteOptions {
+  readonly manager: string;
+  /** Takes fields from other managers; else they are a conflict. */
+  readonly force: boolean;
+  readonly ifRevision?: Revision;
+}
+
 export class Writes {
   readonly #connection: Connection;
 
@@ -42,8 +49,11 @@ export class Writes {
   async write(served: ServedKind, write: Write, options: WriteOptions = {}): Promise<Stored | null> {
     switch (write.op) {
       case 'create':
+        if (write.isPartial) return this.#applyPart(served, write.key, write.resource, options);
         return this.#create(served, write.key, write.resource, options);
       case 'update':
+        if (write.isPartial)
+          return this.#applyPart(served, write.key, write.resource, options, write.ifRevision);
         return this.#update(served, write.key, write.resource, write.ifRevision, options);
       case 'delete':
         return this.#delete(served, write.key, write.ifRevision, options);
@@ -53,13 +63,10 @@ export class Writes {
   }
 
   /** Fields that `manager` had applied before and does not any more, go. @see Kubernetes documentation, "Server-Side Apply" */
-  async apply(
-    served: ServedKind,
-    key: ResourceKey,
-    resource: Resource,
-    how: { manager: string; force: boolean; dryRun?: boolean },
-  ): Promise<Stored> {
+  async apply(served: ServedKind, key: ResourceKey, resource: Resource, how: ApplyOptions): Promise<Stored> {
     const { status: _, ...object } = newObject(written(served, resource));
+    const { ifRevision: resourceVersion } = how;
+    const metadata = { ...object.metadata, ...(resourceVersion === undefined ? {} : { resourceVersion }) };
     const query = new URLSearchParams({
       fieldManager: how.manager,
       force: String(how.force),
@@ -68,9 +75,25 @@ export class Writes {
     return this.#object(served, `cannot apply ${keyText(key)}`, {
       method: 'PATCH',
       path: `${objectPath(served, key)}?${query}`,
-      body: bodyOf(key, object),
+      body: bodyOf(key, { ...object, metadata }),
       contentType: 'application/apply-patch+yaml',
     });
+  }
+
+  async #applyPart(
+    served: ServedKind,
+    key: ResourceKey,
+    resource: Resource,
+    options: WriteOptions,
+    ifRevision?: Revision,
+  ): Promise<Stored> {
+    const stored = await this.apply(served, key, resource, {
+      manager: 'muslin',
+      force: true,
+      ...options,
+      ...(ifRevision === undefined ? {} : { ifRevision }),
+    });
+    return options.dryRun ? stored : this.#followUp(served, stored, resource);
   }
 
   async #create(
