@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Datastore, Listed, Stored, WatchEvent } from '../contract/datastore.ts';
 import type { Revision } from '../lib/brand.ts';
-import { RevisionGoneError, UnavailableError } from '../lib/errors.ts';
+import { HistoryReplacedError, RevisionGoneError, UnavailableError } from '../lib/errors.ts';
 import { keyPath } from '../model/kinds.ts';
 import type { HeldDeletion } from './mass-deletion.ts';
 import { StoreSyncer, type SyncerOptions } from './syncer.ts';
@@ -117,6 +117,7 @@ class Rig {
       while (this.lists < 2) await new Promise((resolve) => setTimeout(resolve, 2));
     }
     for (const event of script) yield [event];
+    if (signal.aborted) return;
     await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
   }
 }
@@ -189,6 +190,15 @@ test('a store restored from a backup is believed after a while', async () => {
   });
   await rig.until(() => rig.present.get('Tier/a') === '2' && rig.present.has('Tier/b'));
   assert.ok(rig.lists > 3, `after ${rig.lists} lists`);
+});
+
+test('a store that knows that it was replaced is believed at once, also what is older in it', async () => {
+  const rig = new Rig({
+    lists: [listed([tier('a', 5)], 9), listed([tier('a', 2), tier('b', 11)], 12)],
+    watches: [new HistoryReplacedError('restored')],
+  });
+  await rig.until(() => rig.present.get('Tier/a') === '2' && rig.present.has('Tier/b'));
+  assert.equal(rig.lists, 2);
 });
 
 test('a wiped store takes nothing away until somebody confirms', async () => {

@@ -23,7 +23,7 @@ import type {
 } from '../contract/datastore.ts';
 import { later, reached } from '../contract/revision.ts';
 import type { Revision } from '../lib/brand.ts';
-import { AppError, type Fault, UnavailableError } from '../lib/errors.ts';
+import { AppError, type Fault, HistoryReplacedError, UnavailableError } from '../lib/errors.ts';
 import { Notice } from '../lib/notice.ts';
 import { builtinUpdates } from '../model/builtin.ts';
 import { keyPath } from '../model/kinds.ts';
@@ -203,6 +203,10 @@ export class StoreSyncer implements Syncer {
       throw new UnavailableError(
         `the datastore answers an older state: got ${revision}, want ${this.#position} or later`,
       );
+    this.#startNewHistory();
+  }
+
+  #startNewHistory(): void {
     this.#staleLists = 0;
     this.#position = null;
     this.#view.startNewHistory();
@@ -279,6 +283,7 @@ export class StoreSyncer implements Syncer {
   /** A gone revision asks for a new list at once; an unreachable store for patience, spread so that nodes do not march in step. */
   async #recover(error: unknown, retryMs: number, signal: AbortSignal): Promise<void> {
     if (!(error instanceof AppError)) throw error;
+    if (error instanceof HistoryReplacedError) this.#startNewHistory();
     if (error.code === 'REVISION_GONE' || signal.aborted) return;
     const waitMs = retryMs * (0.5 + (this.#options.random ?? Math.random)());
     this.#options.onUnavailable?.(error, waitMs);

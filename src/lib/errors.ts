@@ -67,6 +67,9 @@ export class RevisionGoneError extends AppError {
   readonly code = 'REVISION_GONE';
 }
 
+/** What answers was put in the place of what we knew, or restored from a backup: list again, and believe it though it is older. */
+export class HistoryReplacedError extends RevisionGoneError {}
+
 /** The other side cannot be reached now: wait and repeat; status is not ready. */
 export class UnavailableError extends AppError {
   readonly code = 'UNAVAILABLE';

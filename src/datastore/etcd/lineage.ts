@@ -8,7 +8,7 @@
  * Invariants: answers may overtake each other; one counts as older only when it was asked for after the newer had come.
  */
 import { hash } from 'node:crypto';
-import { RevisionGoneError } from '../../lib/errors.ts';
+import { HistoryReplacedError } from '../../lib/errors.ts';
 import type { KeyValue, ResponseHeader } from './api/etcd_pb.ts';
 
 interface Witness {
@@ -21,6 +21,12 @@ export class Lineage {
   #clusterId = 0n;
   #revision = 0n;
   #witness: Witness | null = null;
+  #number = 1;
+
+  /** Of the history: whoever began in another one has to begin anew. */
+  get number(): number {
+    return this.#number;
+  }
 
   /** To be taken before a request, and given to `accept` with its answer. */
   get revision(): bigint {
@@ -31,7 +37,7 @@ export class Lineage {
     return this.#witness;
   }
 
-  /** @throws {RevisionGoneError} once; from then on the answer's history is the known one. */
+  /** @throws {HistoryReplacedError} once; from then on the answer's history is the known one. */
   accept(header: ResponseHeader | undefined, revisionBefore: bigint): bigint {
     const { clusterId = 0n, revision = 0n } = header ?? {};
     const isOther = this.#clusterId !== 0n && clusterId !== this.#clusterId;
@@ -59,7 +65,7 @@ export class Lineage {
 
   /**
    * @param found - what stands under the witness's key at its revision.
-   * @throws {RevisionGoneError}
+   * @throws {HistoryReplacedError}
    */
   confirm(witness: Witness, found: KeyValue | undefined): void {
     if (found && found.modRevision === witness.revision && digestOf(found) === witness.digest) return;
@@ -70,7 +76,8 @@ export class Lineage {
     this.#clusterId = clusterId;
     this.#revision = revision;
     this.#witness = null;
-    throw new RevisionGoneError(`etcd was replaced or restored from a backup: ${fault}`);
+    this.#number++;
+    throw new HistoryReplacedError(`etcd was replaced or restored from a backup: ${fault}`);
   }
 }
 

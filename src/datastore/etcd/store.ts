@@ -26,6 +26,7 @@ import { NotFoundError } from '../../lib/errors.ts';
 import type { Resource, ResourceKey, ResourceKind } from '../../model/types.ts';
 import type { EtcdConfig, StoreNotices } from '../config.ts';
 import type { KeyValue, TxnRequestSchema, TxnResponse } from './api/etcd_pb.ts';
+import { confirmHistory } from './confirm-history.ts';
 import { Entries } from './entries.ts';
 import { everything, type KeyRange, pathsOf, rangesOf } from './layout.ts';
 import { Lineage } from './lineage.ts';
@@ -172,6 +173,7 @@ export class EtcdStore implements Datastore {
     isKeysOnly: boolean,
     convert: (kv: KeyValue) => readonly T[],
   ): Promise<{ items: T[]; revision: Revision }> {
+    if (this.#lineage.witness) await confirmHistory(this.#members, this.#lineage, what);
     let items: T[] = [];
     const restart = () => {
       items = [];

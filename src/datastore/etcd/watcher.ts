@@ -11,13 +11,19 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ConnectError } from '@connectrpc/connect';
 import type { WatchEvent } from '../../contract/datastore.ts';
 import type { Revision } from '../../lib/brand.ts';
-import { type AppError, ForbiddenError, RevisionGoneError, UnavailableError } from '../../lib/errors.ts';
-import type { RangeResponse, WatchResponse } from './api/etcd_pb.ts';
+import {
+  type AppError,
+  ForbiddenError,
+  HistoryReplacedError,
+  RevisionGoneError,
+  UnavailableError,
+} from '../../lib/errors.ts';
+import type { WatchResponse } from './api/etcd_pb.ts';
+import { confirmHistory } from './confirm-history.ts';
 import type { Entries } from './entries.ts';
 import { appErrorOf, classOf } from './faults.ts';
-import { everything } from './layout.ts';
 import type { Lineage } from './lineage.ts';
-import type { Members, Request } from './members.ts';
+import type { Members } from './members.ts';
 import { WatchStream } from './watch-stream.ts';
 
 /** A loss that is over sooner is nobody's concern: an election, a restart. */
@@ -28,6 +34,7 @@ export class Watcher {
   readonly #members: Members;
   readonly #lineage: Lineage;
   readonly #entries: Entries;
+  readonly #history: number;
   #position: bigint;
   /** Since when nothing was heard but failures; null: it works. */
   #brokenAt: number | null = null;
@@ -36,6 +43,7 @@ export class Watcher {
     this.#members = members;
     this.#lineage = lineage;
     this.#entries = entries;
+    this.#history = lineage.number;
     this.#position = from;
   }
 
@@ -73,6 +81,7 @@ export class Watcher {
   /** @returns empty: nothing new. */
   #batchOf(answer: WatchResponse, stream: WatchStream): readonly WatchEvent[] {
     this.#lineage.accept(answer.header, 0n); // a member may be behind others: its revision says nothing of the history
+    this.#wantHistory();
     if (answer.canceled) throw this.#endOf(answer);
     const last = answer.events.at(-1)?.kv;
     const known = last ? last.modRevision : stream.progressOf(answer, this.#position);
@@ -93,33 +102,18 @@ export class Watcher {
     return new UnavailableError(`the watch was ended: etcd: ${cancelReason}`);
   }
 
-  /**
-   * Asks a majority, which a member that lags behind is not: whether there was our position, and in this history.
-   *
-   * @throws {RevisionGoneError}
-   */
+  /** @throws {RevisionGoneError} {HistoryReplacedError} */
   async #confirmHistory(): Promise<void> {
-    const { witness, revision: before } = this.#lineage;
-    const request = witness
-      ? { key: witness.key, revision: witness.revision }
-      : { key: Buffer.from(everything.start) };
-    const { header, kvs } = await this.#ask(request).catch((error) => this.#withoutWitness(error));
-    const revision = this.#lineage.accept(header, before);
-    if (witness && kvs !== null) this.#lineage.confirm(witness, kvs[0]);
+    this.#wantHistory();
+    const revision = await confirmHistory(this.#members, this.#lineage, 'watch', patienceMs);
     if (revision < this.#position)
       throw new RevisionGoneError(`cannot watch from revision ${this.#position}: want at most ${revision}`);
   }
 
-  /** The witness's revision was compacted away, or is none that there was: what there is, is asked without it. */
-  async #withoutWitness(error: unknown) {
-    if (!(error instanceof RevisionGoneError)) throw error;
-    const answer = await this.#ask({ key: Buffer.from(everything.start) });
-    return { header: answer.header, kvs: null };
-  }
-
-  #ask(request: { readonly key: Uint8Array; readonly revision?: bigint }): Promise<RangeResponse> {
-    const range: Request<RangeResponse> = (peer, options) => peer.kv.range(request, options);
-    return this.#members.call('watch', 'read', range, patienceMs);
+  /** Somebody else may have found out. */
+  #wantHistory(): void {
+    if (this.#lineage.number !== this.#history)
+      throw new HistoryReplacedError('etcd was replaced or restored from a backup since the watch began');
   }
 
   async #resumeOrThrow(error: unknown, pauseMs: number, signal: AbortSignal): Promise<void> {
