@@ -40,29 +40,4 @@ export const exceptions: readonly Exception[] = [
     reason:
       'manifests/crds.yaml checks these values by pattern or takes both forms, where Calico gives type or format',
   },
-  {
-    steps: [
-      'calico-bgp-felix/felix',
-      'calico-bgp-felix/felix-unknown',
-      'calico-bgp-felix/felix-apply-force',
-      'calico-global-policy-tier/tier',
-      'calico-ipam/pool',
-      'calico-ipam/pool-disable',
-      'calico-ipam/pool-status',
-    ],
-    reason: 'manifests/crds.yaml gives no defaults: what is left out is filled in where it is read',
-  },
-  {
-    steps: [
-      'calico-global-policy-tier/tier-empty',
-      'calico-global-policy-tier/tier-table',
-      'calico-networkpolicy/no-spec',
-      'calico-networkpolicy/table',
-    ],
-    reason: 'manifests/crds.yaml lets an object without spec be, and the table after it has one row more',
-  },
-  {
-    steps: ['calico-networkpolicy/status', 'calico-endpoints-sets/resources'],
-    reason: 'manifests/crds.yaml gives kinds a status that Calico gives none',
-  },
 ];

@@ -46,6 +46,7 @@ export function differences(
   isLoose: (path: string) => boolean,
   path = '',
 ): readonly string[] {
+  if (isAge(wanted, path) && isAge(found, path)) return []; // the recording kept one in a watch's Table as it was
   if (typeof wanted === 'string') return textDifferences(bindings, wanted, found, isLoose(path), path);
   if (Array.isArray(wanted)) {
     if (!Array.isArray(found)) return [`${path}: want a list, got ${shown(found)}`];
@@ -62,6 +63,10 @@ export function differences(
     return memberDifferences(bindings, wanted, found, isLoose, path);
   }
   return wanted === found ? [] : [`${path}: want ${shown(wanted)}, got ${shown(found)}`];
+}
+
+function isAge(value: Json | undefined, path: string): boolean {
+  return typeof value === 'string' && /\.cells\[\d+\]$/.test(path) && /^\d+s$/.test(value);
 }
 
 function memberDifferences(

@@ -74,7 +74,9 @@ const notDefined: ReadonlySet<SchemaKind> = new Set<SchemaKind>([
   'LiveMigration',
 ]);
 
+/** As a real server with Calico's definitions answered: test/data/k8s-transcripts, topics calico-*. */
 const withoutStatus: ReadonlySet<ResourceKind> = new Set<ResourceKind>([
+  'NetworkPolicy',
   'BGPConfiguration',
   'BGPFilter',
   'FelixConfiguration',
@@ -88,6 +90,40 @@ const selectedByTier: ReadonlySet<ResourceKind> = new Set<ResourceKind>([
   'GlobalNetworkPolicy',
   'StagedNetworkPolicy',
   'StagedGlobalNetworkPolicy',
+]);
+
+/**
+ * What Calico's definitions fill in and our schemas do not, as there it is filled in where it is read (../defaults.ts): other
+ * programs that read the cluster expect it written.
+ */
+const defaults: { readonly [K in ResourceKind]?: JsonObject } = {
+  Tier: { defaultAction: 'Deny' },
+  IPPool: { nodeSelector: 'all()' },
+  FelixConfiguration: { nftablesMode: 'Auto', nftablesFlowTableOffload: 'Disabled' },
+};
+
+/** Fewer than on our command line: in a cluster they are shared with everybody's kinds. */
+const shortNamesInClusters: { readonly [K in ResourceKind]?: readonly string[] } = {
+  NetworkPolicy: ['cnp', 'caliconetworkpolicy'],
+  GlobalNetworkPolicy: ['gnp', 'cgnp'],
+  StagedNetworkPolicy: ['snp', 'scnp'],
+  StagedGlobalNetworkPolicy: ['sgnp'],
+  StagedKubernetesNetworkPolicy: ['sknp'],
+  GlobalNetworkSet: ['gns'],
+  HostEndpoint: ['hep', 'heps'],
+  BGPConfiguration: ['bgpconfig', 'bgpconfigs'],
+  KubeControllersConfiguration: ['kcc', 'kccs'],
+  ClusterInformation: ['clusterinfo', 'clusterinfos'],
+  IPAMConfiguration: ['ipamconfig', 'ipamconfigs'],
+  BlockAffinity: ['affinity', 'affinities'],
+  ClusterNetworkPolicy: ['cnp'],
+};
+
+/** Of these an object without spec means nothing. */
+const wantsSpec: ReadonlySet<ResourceKind> = new Set<ResourceKind>([
+  ...selectedByTier,
+  'Tier',
+  'StagedKubernetesNetworkPolicy',
 ]);
 
 export const definedKinds: readonly SchemaKind[] = (Object.keys(schemas) as SchemaKind[]).filter(
@@ -120,7 +156,7 @@ function nameOf(definition: JsonObject): string {
 function definition(row: KindRow, schema: Schema): JsonObject {
   const [group = '', version = ''] = row.apiVersion.split('/');
   const { plural, singular, writtenKind: kind } = row;
-  const shortNames = row.shortNames.filter((name) => /^[a-z]+$/.test(name));
+  const shortNames = shortNamesInClusters[row.kind] ?? [];
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
@@ -152,11 +188,24 @@ function definition(row: KindRow, schema: Schema): JsonObject {
 function versionOf(kind: ResourceKind, schema: Schema): JsonObject {
   const printerColumns = columns[kind];
   return {
-    schema: { openAPIV3Schema: published(schema) },
+    schema: { openAPIV3Schema: definedSchema(kind, schema) },
     ...(printerColumns ? { additionalPrinterColumns: printerColumns.map((column) => ({ ...column })) } : {}),
     ...(selectedByTier.has(kind) ? { selectableFields: [{ jsonPath: '.spec.tier' }] } : {}),
     ...(withoutStatus.has(kind) ? {} : { subresources: { status: {} } }),
   };
+}
+
+function definedSchema(kind: ResourceKind, schema: Schema): JsonObject {
+  const { properties = {}, required = [] } = schema;
+  const { spec = {} } = properties;
+  const fields = { ...spec.properties };
+  for (const [name, value] of Object.entries(defaults[kind] ?? {}))
+    fields[name] = { ...fields[name], default: value };
+  return published({
+    ...schema,
+    properties: { ...properties, spec: { ...spec, ...(spec.properties ? { properties: fields } : {}) } },
+    required: [...new Set([...required, ...(wantsSpec.has(kind) ? ['spec'] : [])])],
+  });
 }
 
 const publishedFormats: ReadonlySet<string> = new Set<PublishedFormat>([
