@@ -34,7 +34,10 @@ const settings = {
 
 interface Live {
   readonly session: ClientHttp2Session;
+  /** Fails with what `over` tells. */
   readonly ready: Promise<void>;
+  /** Why it ended. */
+  readonly over: Promise<unknown>;
   streams: number;
   /** When bytes came last, on the clock of `performance`. */
   heardAt: number;
@@ -61,6 +64,7 @@ export class Connection {
     options: Omit<ClientSessionRequestOptions, 'signal'>,
   ): Promise<ClientHttp2Stream> {
     const live = await this.#usable();
+    if (live.session.closed || live.session.destroyed) throw await live.over;
     const stream = live.session.request({ ...headers, ':method': method, ':path': path }, options);
     this.#count(live, stream);
     return stream;
@@ -76,41 +80,58 @@ export class Connection {
   }
 
   async #usable(): Promise<Live> {
+    const live = await this.#ready();
+    // one that was idle for long may have died unseen: what is sent on it would be lost
+    if (live.streams > 0 || performance.now() - live.heardAt <= quietMs) return live;
+    await this.#ping(live);
+    return this.#ready();
+  }
+
+  async #ready(): Promise<Live> {
     const live = this.#live ?? this.#connect();
     await live.ready;
-    // one that was idle for long may have died unseen: what is sent on it would be lost
-    if (live.streams === 0 && performance.now() - live.heardAt > quietMs) await this.#ping(live);
-    return live.session.closed || live.session.destroyed ? this.#usable() : live;
+    return live;
   }
 
   #connect(): Live {
-    const session = connect(this.authority, {
-      ...settings,
-      createConnection: () => inTime(this.#open(), this.authority),
-    });
-    const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
-    ready.catch(() => {}); // whoever waits for it hears of it
-    const heardAt = performance.now();
-    const live: Live = { session, ready, streams: 0, heardAt, pinging: null, timer: null };
+    const socket = inTime(this.#open(), this.authority);
+    const session = connect(this.authority, { ...settings, createConnection: () => socket });
+    const opened = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<unknown>();
+    opened.promise.catch(() => {}); // whoever waits for it hears of it
+    const live: Live = {
+      session,
+      ready: opened.promise,
+      over: ended.promise,
+      streams: 0,
+      heardAt: performance.now(),
+      pinging: null,
+      timer: null,
+    };
     session.once('connect', () => {
       session.setLocalWindowSize(windowBytes);
       live.heardAt = performance.now();
       session.unref();
-      resolve();
+      opened.resolve();
     });
-    session.on('error', (error) => this.#forget(live, () => reject(error)));
-    session.once('goaway', () => this.#forget(live, () => {}));
-    session.once('close', () =>
-      this.#forget(live, () => reject(new ConnectError('connection closed', Code.Unavailable))),
-    );
+    const end = (reason: unknown) => {
+      this.#forget(live);
+      opened.reject(reason);
+      ended.resolve(reason);
+    };
+    // a session says nothing of a socket that TLS refuses after its handshake
+    for (const each of [session, socket]) {
+      each.on('error', end);
+      each.once('close', () => end(new ConnectError('connection closed', Code.Unavailable)));
+    }
+    session.once('goaway', () => this.#forget(live));
     this.#bySession.set(session, live);
     this.#live = live;
     return live;
   }
 
-  #forget(live: Live, tell: () => void): void {
+  #forget(live: Live): void {
     if (this.#live === live) this.#live = null;
-    tell();
   }
 
   /** While something is under way the process waits for it, and the peer is watched. */
