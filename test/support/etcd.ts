@@ -21,6 +21,8 @@ export interface EtcdOptions {
   readonly isTls?: boolean;
   /** Members can be cut off from each other: needs root. */
   readonly isPartitionable?: boolean;
+  /** What is answered is on the disk: for benchmarks. What survives a killed server does so in the page cache. */
+  readonly isDurable?: boolean;
 }
 
 /** Of users from here on are the members that nftables tells apart. */
@@ -230,7 +232,7 @@ async function makeNetwork(): Promise<ChildProcess> {
 
 async function makeMembers(
   folder: string,
-  { members = 1, isTls = false }: EtcdOptions,
+  { members = 1, isTls = false, isDurable = false }: EtcdOptions,
   networkPid: number | undefined,
 ): Promise<EtcdMember[]> {
   const names = Array.from({ length: members }, (_, i) => `m${i}`);
@@ -240,7 +242,8 @@ async function makeMembers(
   return names.map((name, i) => {
     const { client, peer } = portsOf(i);
     const url = isTls ? `https://127.0.0.1:${client}` : `unix://${name}:1`;
-    const args = [...argsOf(name, url, peer, peers), ...(isTls ? tlsServerArgs(folder) : [])];
+    const speed = isDurable ? [] : ['--unsafe-no-fsync'];
+    const args = [...argsOf(name, url, peer, peers), ...speed, ...(isTls ? tlsServerArgs(folder) : [])];
     const endpoint = isTls ? url : `unix://${folder}/${name}:1`;
     return new EtcdMember(name, peer, endpoint, folder, commandOf(folder, name, args, networkPid, i));
   });
@@ -257,8 +260,6 @@ function argsOf(name: string, url: string, peerPort: number, peers: string): str
     `--initial-cluster=${peers}`,
     '--heartbeat-interval=50',
     '--election-timeout=500',
-    // what survives a killed server does so in the page cache
-    '--unsafe-no-fsync',
     '--logger=zap',
     '--log-level=warn',
   ];
