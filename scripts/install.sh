@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 # Debian packages: what each is for stands in docs/dependencies.md
 missing=""
-for pair in nft:nftables ip:iproute2 ping:iputils-ping clang:clang openssl:openssl etcd:etcd-server; do
+for pair in nft:nftables ip:iproute2 ping:iputils-ping clang:clang openssl:openssl etcd:etcd-server etcdctl:etcd-client; do
   command -v "${pair%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/${pair%%:*}" ] || missing="$missing ${pair##*:}"
 done
 for pair in bpf/bpf_helpers.h:libbpf-dev linux/bpf.h:linux-libc-dev; do

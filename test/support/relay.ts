@@ -8,13 +8,19 @@ export class Relay implements AsyncDisposable {
   readonly #target: string;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** Came while nothing passed: what they want to reach has not heard of them. */
+  readonly #waiting: Socket[] = [];
   #delayMs = 0;
   #isHole = false;
 
   private constructor(path: string, target: string) {
     this.path = path;
     this.#target = target;
-    this.#server = createServer((client) => this.#join(client));
+    this.#server = createServer((client) => {
+      client.on('error', () => {}); // 'close' follows
+      if (this.#isHole) this.#waiting.push(client);
+      else this.#join(client);
+    });
   }
 
   static async open(path: string, target: string): Promise<Relay> {
@@ -38,10 +44,11 @@ export class Relay implements AsyncDisposable {
   fill(): void {
     this.#isHole = false;
     for (const socket of this.#sockets) socket.resume();
+    for (const client of this.#waiting.splice(0)) this.#join(client);
   }
 
   cut(): void {
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of [...this.#sockets, ...this.#waiting.splice(0)]) socket.destroy();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -51,18 +58,17 @@ export class Relay implements AsyncDisposable {
 
   #join(client: Socket): void {
     const server = connect(this.#target);
+    server.on('error', () => {});
     for (const [from, to] of [
       [client, server],
       [server, client],
     ] as const) {
       this.#sockets.add(from);
       from.on('data', (bytes) => this.#pass(bytes, to));
-      from.on('error', () => {}); // 'close' follows
       from.once('close', () => {
         this.#sockets.delete(from);
         to.destroy();
       });
-      if (this.#isHole) from.pause();
     }
   }
 
