@@ -65,6 +65,7 @@ export function agentText(report: StatusReport): string {
 
 const effects = {
   'at once': 'in force',
+  'at once with eBPF': 'in force with eBPF',
   'when the agent starts': 'in force since the agent started',
   'none yet': 'accepted, no effect yet',
 };

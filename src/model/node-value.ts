@@ -26,8 +26,14 @@ export function poolFaults(resource: Resource): readonly Fault[] {
     ),
   ] as const;
   return asked.flatMap(([field, isAsked]) =>
-    isAsked ? [{ path: `spec.${field}`, message: 'not supported yet: it has no effect' }] : [],
+    isAsked ? [{ path: `spec.${field}`, message: effectText(field) }] : [],
   );
+}
+
+function effectText(field: string): string {
+  return field === 'natOutgoing'
+    ? 'has an effect with the eBPF data plane alone'
+    : 'not supported yet: it has no effect';
 }
 
 export function pool(resource: Resource): IPPoolValue | null {

@@ -91,5 +91,5 @@ test('what has an effect is said, everything else has none yet', () => {
   assert.equal(effectOf('vxlanPort'), 'at once');
   assert.equal(effectOf('interfacePrefix'), 'when the agent starts');
   const count = [...allParameters()].filter(({ name }) => effectOf(name) !== 'none yet').length;
-  assert.equal(count, 10);
+  assert.equal(count, 22);
 });

@@ -18,7 +18,7 @@ export interface Parameter {
 }
 
 /** What this version of Muslin does with a parameter; all others are read, checked and have no effect yet. */
-export type Effect = 'at once' | 'when the agent starts' | 'none yet';
+export type Effect = 'at once' | 'at once with eBPF' | 'when the agent starts' | 'none yet';
 
 const effects: ReadonlyMap<string, Effect> = new Map([
   ['defaultEndpointToHostAction', 'at once'],
@@ -29,6 +29,18 @@ const effects: ReadonlyMap<string, Effect> = new Map([
   ['vxlanPort', 'at once'],
   ['disableConntrackInvalidCheck', 'at once'],
   ['logPrefix', 'at once'],
+  ['natOutgoingExclusions', 'at once with eBPF'],
+  ['bpfExternalServiceMode', 'at once with eBPF'],
+  ['bpfDSROptoutCIDRs', 'at once with eBPF'],
+  ['bpfConntrackTimeouts', 'at once with eBPF'],
+  ['bpfPSNATPorts', 'at once with eBPF'],
+  ['bpfConnectTimeLoadBalancing', 'at once with eBPF'],
+  ['bpfConnectTimeLoadBalancingEnabled', 'at once with eBPF'],
+  ['bpfEnabled', 'when the agent starts'],
+  ['bpfMapSizeConntrack', 'when the agent starts'],
+  ['bpfMapSizeRoute', 'when the agent starts'],
+  ['bpfMapSizeIPSets', 'when the agent starts'],
+  ['bpfMapSizeNATAffinity', 'when the agent starts'],
   ['interfacePrefix', 'when the agent starts'],
   ['logSeverityScreen', 'when the agent starts'],
 ]);
