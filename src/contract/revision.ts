@@ -22,6 +22,14 @@ export function reached(position: Revision, wanted: Revision): boolean {
   return [...want].every(([kind, revision]) => (partOf(have, kind) ?? -1n) >= revision);
 }
 
+/** Something of which both speak was later in `position`: kinds that are not served any more go back to nothing. */
+export function goesBack(revision: Revision, position: Revision): boolean {
+  const [now, before] = [parsePosition(revision), parsePosition(position)];
+  if (now === null || before === null || typeof now === 'bigint' || typeof before === 'bigint')
+    return !reached(revision, position);
+  return [...before].some(([kind, part]) => part > (now.get(kind) ?? part));
+}
+
 /** The position of whoever has heard both. */
 export function later(a: Revision, b: Revision): Revision {
   const [left, right] = [parsePosition(a), parsePosition(b)];

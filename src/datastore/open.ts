@@ -26,7 +26,7 @@ export async function openDatastore(config: DatastoreConfig, options: OpenOption
     }
     case 'kubernetes': {
       const { openKubernetes } = await import('./kubernetes/store.ts');
-      return openKubernetes(config, options);
+      return openKubernetes(config);
     }
     default:
       return assertNever(config);

@@ -71,12 +71,13 @@ export class SyncedView {
 
   differenceTo({ items, revision }: Index): Difference {
     const present = new Set<KeyPath>();
+    const position = parsePosition(revision) ?? -1n;
     const behind = items.filter((item) => {
       const path = keyPath(item.key);
       present.add(path);
+      this.#forgetOtherHistory(path, item, partOf(position, item.key.kind) ?? -1n);
       return this.#isNews(path, numberOf(item.revision));
     });
-    const position = parsePosition(revision) ?? -1n;
     const missing = [...this.#known].filter(
       ([path, known]) => !present.has(path) && known.revision <= (partOf(position, known.key.kind) ?? -1n),
     );
@@ -96,6 +97,16 @@ export class SyncedView {
         this.#deleted = null;
       },
     };
+  }
+
+  /**
+   * A list that is as late as what we know of an object, and shows it older, is of another history: the store was
+   * restored, and written past its old revision before we looked. Not every store can tell (Kubernetes has no cluster id).
+   */
+  #forgetOtherHistory(path: KeyPath, { key, revision }: Indexed, listedAt: bigint): void {
+    const known = this.#known.get(path);
+    if (known && known.revision <= listedAt && numberOf(revision) < known.revision)
+      this.#known.set(path, { key, revision: -1n });
   }
 
   #isNews(path: KeyPath, revision: bigint): boolean {

@@ -21,7 +21,7 @@ import type {
   SyncerSink,
   WatchEvent,
 } from '../contract/datastore.ts';
-import { later, reached } from '../contract/revision.ts';
+import { goesBack, later } from '../contract/revision.ts';
 import type { Revision } from '../lib/brand.ts';
 import { AppError, type Fault, HistoryReplacedError, UnavailableError } from '../lib/errors.ts';
 import { Notice } from '../lib/notice.ts';
@@ -195,7 +195,7 @@ export class StoreSyncer implements Syncer {
    * @throws {UnavailableError}
    */
   #wantNotOlder(revision: Revision, anew: boolean): void {
-    if (this.#position === null || reached(revision, this.#position)) {
+    if (this.#position === null || !goesBack(revision, this.#position)) {
       this.#staleLists = 0;
       return;
     }

@@ -6,9 +6,9 @@
  *
  * @see Kubernetes documentation, "Organizing Cluster Access Using kubeconfig Files"
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { parse } from 'yaml';
+import { parse, YAMLParseError } from 'yaml';
 import { InvalidError, NotFoundError, UnsupportedError } from '../../lib/errors.ts';
 import { Secret } from '../../lib/secret.ts';
 import { isObject } from '../../model/json.ts';
@@ -55,7 +55,7 @@ export function clusterAccess(config: KubernetesConfig, env: Environment): Clust
 function writtenAccess(config: KubernetesConfig, env: Environment): ClusterAccess | null {
   if (config.inline) return fromTexts([['the inline kubeconfig', config.inline.reveal()]], config.context);
   const [first] = config.kubeconfig;
-  if (first !== undefined) return fromTexts(config.kubeconfig.map(readConfig), config.context);
+  if (first !== undefined) return fromTexts(readConfigs(config.kubeconfig), config.context);
   if (config.server !== undefined) return null;
   return ofOwnPod(env);
 }
@@ -74,8 +74,10 @@ function ofOwnPod(env: Environment): ClusterAccess {
   };
 }
 
-function readConfig(path: string): readonly [string, string] {
-  return [path, textOf(path)];
+/** Of several, those that are not there are left out, as kubectl does. */
+function readConfigs(paths: readonly string[]): readonly (readonly [string, string])[] {
+  const present = paths.filter((path) => existsSync(path));
+  return (present.length > 0 ? present : paths.slice(0, 1)).map((path) => [path, textOf(path)]);
 }
 
 interface Named {
@@ -125,8 +127,19 @@ function clusterPart({ file, content }: Named): Omit<ClusterAccess, 'identity'> 
   };
 }
 
+/** `as`: to act as somebody else is to have less rights, so it is not left out without a word. */
+const refusedOfUsers = [
+  'auth-provider',
+  'username',
+  'password',
+  'as',
+  'as-uid',
+  'as-groups',
+  'as-user-extra',
+];
+
 function userPart({ file, content }: Named): Pick<ClusterAccess, 'cert' | 'key' | 'identity'> {
-  for (const refused of ['auth-provider', 'username', 'password'])
+  for (const refused of refusedOfUsers)
     if (content[refused] !== undefined)
       throw new UnsupportedError(
         `${file}: ${refused} is not supported, want a client certificate, token, tokenFile or exec`,
@@ -160,7 +173,14 @@ function beside(file: string, path: string): string {
 }
 
 function serverOf(text: string): string {
-  if (/^(https?|unix):\/\/\S+$/.test(text)) return text.replace(/\/+$/, '');
+  if (/^unix:\/\/\S+$/.test(text)) return text;
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url && url.username + url.password !== '')
+    throw new InvalidError(
+      `got a user name or password in the address of ${url.host}, want a token or certificate`,
+    );
+  if (url && ['http:', 'https:'].includes(url.protocol) && url.search + url.hash === '')
+    return text.replace(/\/+$/, '');
   throw new InvalidError(
     `got server ${JSON.stringify(text)}, want https://, http:// or unix:// and an address`,
   );
@@ -168,16 +188,19 @@ function serverOf(text: string): string {
 
 function parsed(file: string, text: string): Section {
   try {
-    const content: unknown = parse(text);
+    const content: unknown = parse(text, { logLevel: 'error', prettyErrors: true });
     if (isObject(content)) return content;
   } catch (error) {
-    throw new InvalidError(`${file}: ${firstLine(error)}`); // its further lines show the text, secrets and all
+    throw new InvalidError(`${file}: got no YAML: ${placeOf(error)}`);
   }
   throw new InvalidError(`${file}: got no kubeconfig, want kind Config`);
 }
 
-function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
+/** A message of the parser may show the text, secrets and all. */
+function placeOf(error: unknown): string {
+  if (!(error instanceof YAMLParseError)) return 'it cannot be read';
+  const [at] = error.linePos ?? [];
+  return at ? `${error.code} at line ${at.line}, column ${at.col}` : error.code;
 }
 
 function textOf(path: string): string {

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The token of the next request: files and programs are asked again before it is too old to be accepted. */
+/** The token of the next request: files are read, and programs run, again before it is too old to be accepted. */
 import { readFileSync } from 'node:fs';
 import { assertNever, ForbiddenError } from '../../lib/errors.ts';
-import type { Secret } from '../../lib/secret.ts';
 import type { Identity } from './access.ts';
-import { type ExecCredential, runExecPlugin } from './exec-plugin.ts';
+import { type ExecCredential, type ExecPlugin, runExecPlugin } from './exec-plugin.ts';
 
 /** A kubelet writes a new token long before the old one ends; reading the file again costs nothing. */
 const fileAgeMs = 1000;
@@ -13,7 +12,8 @@ const marginMs = 10_000;
 export class Bearer {
   readonly #identity: Identity;
   #file: { readonly text: string; readonly read: number } | null = null;
-  #exec: ExecCredential | null = null;
+  /** One for all who ask meanwhile: a program may open a browser. */
+  #login: Promise<ExecCredential> | null = null;
 
   constructor(identity: Identity) {
     this.#identity = identity;
@@ -25,23 +25,24 @@ export class Bearer {
       case 'none':
         return null;
       case 'token':
-        return bearer(this.#identity.token);
+        return bearer(this.#identity.token.reveal(), 'the configuration');
       case 'token-file':
-        return `Bearer ${this.#fromFile(this.#identity.path)}`;
-      case 'exec':
-        if (!this.#exec || this.#exec.expires - marginMs < Date.now())
-          this.#exec = await runExecPlugin(this.#identity.plugin);
-        return bearer(this.#exec.token);
+        return bearer(this.#fromFile(this.#identity.path), this.#identity.path);
+      case 'exec': {
+        const { token } = await this.#logIn(this.#identity.plugin);
+        return bearer(token.reveal(), this.#identity.plugin.command);
+      }
       default:
         return assertNever(this.#identity);
     }
   }
 
-  /** After a 401. @returns whether another try may bring another token. */
-  renew(): boolean {
-    this.#file = null;
-    this.#exec = null;
-    return this.#identity.type === 'token-file' || this.#identity.type === 'exec';
+  async #logIn(plugin: ExecPlugin): Promise<ExecCredential> {
+    const asked = this.#login;
+    const known = await asked?.catch(() => null); // told to whoever asked for it
+    if (known && known.expires - marginMs > Date.now()) return known;
+    if (this.#login === asked) this.#login = runExecPlugin(plugin);
+    return this.#login ?? runExecPlugin(plugin);
   }
 
   #fromFile(path: string): string {
@@ -58,6 +59,10 @@ export class Bearer {
   }
 }
 
-function bearer(token: Secret): string {
-  return `Bearer ${token.reveal()}`;
+/** @throws {ForbiddenError} for what would not go into a header, without showing it. */
+function bearer(token: string, from: string): string {
+  if (/^[\x21-\x7e]+$/.test(token)) return `Bearer ${token}`;
+  throw new ForbiddenError(
+    `${from}: got ${token.length} characters, want a token, printable and without spaces`,
+  );
 }

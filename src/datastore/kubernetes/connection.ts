@@ -8,7 +8,8 @@
  */
 import http2 from 'node:http2';
 import { connect as connectSocket } from 'node:net';
-import { AppError, ForbiddenError, UnavailableError } from '../../lib/errors.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { AppError, ForbiddenError, InvalidError, UnavailableError } from '../../lib/errors.ts';
 import type { ClusterAccess } from './access.ts';
 import { Bearer } from './bearer.ts';
 
@@ -30,52 +31,89 @@ export interface ApiAnswer {
 }
 
 const connectTimeoutMs = 5000;
-const requestTimeoutMs = 30_000;
+const defaultPatienceMs = 30_000;
 const pingEveryMs = 3000;
 const pingTimeoutMs = 4000;
 /** Per stream; of the connection below. The default of 64 kB makes lists of a hundred thousand pods crawl. */
 const windowBytes = 4 * 1024 * 1024;
+/** Ten times what an API stores as one object; whoever sends more without an end is no API. */
+const largestLine = 16 * 1024 * 1024;
+/** A server that is too busy says when to come again (429, Retry-After); one that asks for more is left to the caller. */
+const busyTries = 5;
+const longestBusyMs = 10_000;
 
 export class Connection implements AsyncDisposable {
+  /** How long an answer may take, and a list may stand still. */
+  readonly patienceMs: number;
   readonly #access: () => ClusterAccess;
   #open: Promise<Session> | null = null;
+  /** Also those that take nothing new, under whose watches they stay. */
+  readonly #sessions = new Set<Session>();
   #isClosed = false;
 
   /** @param access - read for each connection. */
-  constructor(access: () => ClusterAccess) {
+  constructor(access: () => ClusterAccess, patienceMs: number = defaultPatienceMs) {
     this.#access = access;
+    this.patienceMs = patienceMs;
   }
 
   /** @throws {UnavailableError} when no answer comes. Refusals are answers. */
   async send(request: ApiRequest): Promise<ApiAnswer> {
-    const session = await this.#session();
-    const answer = await session.send(request);
-    if (answer.status !== 401 || !session.bearer.renew()) return answer;
-    return (await this.#session()).send(request);
+    for (let attempt = 1; ; attempt++) {
+      const answer = await this.#sendKnown(request);
+      const waitMs = busyMs(answer, attempt);
+      if (waitMs === null) return answer;
+      await delay(waitMs);
+    }
   }
 
   /** The lines of an answer of 200 as they come. Any other answer is the only thing that is yielded. */
   async *lines(path: string, signal: AbortSignal): AsyncGenerator<ApiAnswer | readonly string[]> {
-    yield* (await this.#session()).lines(path, signal);
+    for (let attempt = 1; ; attempt++) {
+      const session = await this.#session();
+      const answer = yield* session.lines(path, signal);
+      if (answer === null || signal.aborted) return;
+      const waitMs = answer.status === 401 && attempt === 1 ? 0 : busyMs(answer, attempt);
+      if (waitMs === null) return yield answer;
+      if (answer.status === 401) session.retire();
+      await delay(waitMs, undefined, { signal }).catch(() => {}); // an abort only ends the wait
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     const open = this.#open;
     this.#open = null;
     this.#isClosed = true;
-    (await open?.catch(() => null))?.end(new UnavailableError('the connection was closed'));
+    await open?.catch(() => null);
+    for (const session of this.#sessions) session.end(new UnavailableError('the connection was closed'));
+  }
+
+  /** Certificates, tokens and programs are asked anew by the next session: what is not accepted now may have been rotated. */
+  async #sendKnown(request: ApiRequest): Promise<ApiAnswer> {
+    const session = await this.#session();
+    const answer = await session.send(request);
+    if (answer.status !== 401) return answer;
+    session.retire();
+    return (await this.#session()).send(request);
   }
 
   /** Who come while it is being opened wait for the same. */
   async #session(): Promise<Session> {
     for (;;) {
       if (this.#isClosed) throw new UnavailableError('the connection was closed');
-      this.#open ??= Session.open(this.#access());
+      this.#open ??= this.#made(Session.open(this.#access(), this.patienceMs));
       const opening = this.#open;
       const session = await opening.catch((error: unknown) => this.#forget(opening, error));
       if (!session.isOver) return session;
       if (this.#open === opening) this.#open = null;
     }
+  }
+
+  async #made(opening: Promise<Session>): Promise<Session> {
+    for (const session of this.#sessions) if (session.isEnded) this.#sessions.delete(session);
+    const session = await opening;
+    this.#sessions.add(session);
+    return session;
   }
 
   #forget(opening: Promise<Session>, error: unknown): never {
@@ -84,25 +122,35 @@ export class Connection implements AsyncDisposable {
   }
 }
 
+/** null: the answer is what it is. */
+function busyMs({ status, retryAfter }: ApiAnswer, attempt: number): number | null {
+  const waitMs = 1000 * (retryAfter ?? attempt);
+  return status === 429 && attempt < busyTries && waitMs <= longestBusyMs ? waitMs : null;
+}
+
 class Session {
-  readonly bearer: Bearer;
+  readonly #bearer: Bearer;
   readonly #http: http2.ClientHttp2Session;
   readonly #authority: string;
+  /** Where the API does not begin at the root, as behind a gateway to many clusters. */
+  readonly #prefix: string;
+  readonly #patienceMs: number;
   readonly #ping: NodeJS.Timeout;
   #reason: AppError | null = null;
 
-  private constructor(http: http2.ClientHttp2Session, access: ClusterAccess) {
+  private constructor(http: http2.ClientHttp2Session, access: ClusterAccess, patienceMs: number) {
     this.#http = http;
     this.#authority = access.server;
-    this.bearer = new Bearer(access.identity);
+    this.#prefix = prefixOf(access.server);
+    this.#patienceMs = patienceMs;
+    this.#bearer = new Bearer(access.identity);
     this.#ping = setInterval(() => this.#pingOnce(), pingEveryMs);
     http.on('error', (error) => this.end(this.#unavailable(error.message)));
-    http.on('goaway', () => clearInterval(this.#ping));
     http.on('close', () => this.end(this.#unavailable('the connection ended')));
     http.setLocalWindowSize(16 * windowBytes);
   }
 
-  static open(access: ClusterAccess): Promise<Session> {
+  static open(access: ClusterAccess, patienceMs: number): Promise<Session> {
     return new Promise((resolve, reject) => {
       const http = connectTo(access);
       const fail = (reason: string) => {
@@ -116,13 +164,22 @@ class Session {
       });
       http.once('connect', () => {
         clearTimeout(timer);
-        resolve(new Session(http, access));
+        resolve(new Session(http, access, patienceMs));
       });
     });
   }
 
   get isOver(): boolean {
     return this.#http.closed || this.#http.destroyed;
+  }
+
+  get isEnded(): boolean {
+    return this.#http.destroyed;
+  }
+
+  /** Nothing new goes over it; what is under way ends by itself. */
+  retire(): void {
+    this.#http.close();
   }
 
   end(reason: AppError): void {
@@ -134,8 +191,8 @@ class Session {
   async send(request: ApiRequest): Promise<ApiAnswer> {
     const stream = this.#request(request, await this.#authorization());
     const timer = setTimeout(
-      () => stream.destroy(this.#unavailable(`no answer within ${requestTimeoutMs} ms`)),
-      requestTimeoutMs,
+      () => stream.destroy(this.#unavailable(`no answer within ${this.#patienceMs} ms`)),
+      this.#patienceMs,
     );
     try {
       return await this.#answer(stream);
@@ -144,20 +201,35 @@ class Session {
     }
   }
 
-  async *lines(path: string, signal: AbortSignal): AsyncGenerator<ApiAnswer | readonly string[]> {
+  /** @returns the answer that is none of lines. */
+  async *lines(path: string, signal: AbortSignal): AsyncGenerator<readonly string[], ApiAnswer | null> {
     const stream = this.#request({ method: 'GET', path }, await this.#authorization());
     const stop = () => stream.close(http2.constants.NGHTTP2_CANCEL);
     signal.addEventListener('abort', stop, { once: true });
     if (signal.aborted) stop();
     try {
-      const headers = await this.#headers(stream);
-      if (headers[':status'] !== 200) yield await this.#rest(stream, headers);
-      else yield* this.#linesOf(stream);
+      const headers = await this.#promptHeaders(stream);
+      if (headers[':status'] !== 200) return await this.#rest(stream, headers);
+      yield* this.#linesOf(stream);
     } catch (error) {
       if (!signal.aborted) throw this.#errorOf(error);
     } finally {
       signal.removeEventListener('abort', stop);
       stop();
+    }
+    return null;
+  }
+
+  /** A server says at once that it will tell, also when there is nothing to tell yet. */
+  async #promptHeaders(
+    stream: http2.ClientHttp2Stream,
+  ): Promise<http2.IncomingHttpHeaders & { ':status'?: number }> {
+    const late = () => stream.destroy(this.#unavailable(`no answer within ${this.#patienceMs} ms`));
+    const timer = setTimeout(late, this.#patienceMs);
+    try {
+      return await this.#headers(stream);
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -166,7 +238,7 @@ class Session {
     if (this.isOver) throw this.#reason ?? this.#unavailable('the connection ended');
     const headers = {
       ':method': method,
-      ':path': path,
+      ':path': this.#prefix + path,
       accept,
       'user-agent': 'muslin',
       ...(body === undefined ? {} : { 'content-type': contentType }),
@@ -180,7 +252,7 @@ class Session {
   }
 
   async #authorization(): Promise<string | null> {
-    const value = await this.bearer.authorization();
+    const value = await this.#bearer.authorization();
     if (value !== null && this.#authority.startsWith('http:'))
       throw new ForbiddenError(`cannot send a token to ${this.#authority} in the clear: want https://`);
     return value;
@@ -219,17 +291,27 @@ class Session {
 
   /** All lines of what came at once, together. */
   async *#linesOf(stream: http2.ClientHttp2Stream): AsyncGenerator<readonly string[]> {
-    let rest = '';
+    let begun: string[] = [];
+    let length = 0;
     for await (const chunk of stream) {
-      const lines = (rest + String(chunk)).split('\n');
-      rest = lines.pop() ?? '';
-      const full = lines.filter((line) => line !== '');
-      if (full.length > 0) yield full;
+      const text = String(chunk);
+      const end = text.lastIndexOf('\n');
+      if (end < 0) begun.push(text);
+      else {
+        const whole = begun.join('') + text.slice(0, end);
+        begun = [text.slice(end + 1)];
+        length = 0;
+        yield whole.split('\n').filter((line) => line !== '');
+      }
+      length += text.length - end - 1;
+      if (length > largestLine)
+        throw this.#unavailable(`got a line of more than ${largestLine} characters, want an event`);
     }
   }
 
+  /** Also while the server takes nothing new (GOAWAY): watches go on until it ends them. */
   #pingOnce(): void {
-    if (this.isOver) return;
+    if (this.isEnded) return;
     const late = setTimeout(
       () => this.end(this.#unavailable(`no answer to a ping within ${pingTimeoutMs} ms`)),
       pingTimeoutMs,
@@ -250,7 +332,22 @@ class Session {
   }
 }
 
+/** `https://rancher.example/k8s/clusters/c-1`: every path is below it. */
+function prefixOf(server: string): string {
+  return server.startsWith('unix:') ? '' : new URL(server).pathname.replace(/\/+$/, '');
+}
+
+/** @throws {InvalidError} for certificates and keys that are none. */
 function connectTo(access: ClusterAccess): http2.ClientHttp2Session {
+  try {
+    return connectUnchecked(access);
+  } catch (error) {
+    const { code = 'no code' } = error as NodeJS.ErrnoException; // its text may show what it could not read
+    throw new InvalidError(`cannot use the certificates for ${access.server}: ${code}: want PEM`);
+  }
+}
+
+function connectUnchecked(access: ClusterAccess): http2.ClientHttp2Session {
   const settings = { initialWindowSize: windowBytes, enablePush: false };
   if (access.server.startsWith('unix://')) {
     const path = access.server.slice('unix://'.length);

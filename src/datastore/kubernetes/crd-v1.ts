@@ -16,8 +16,8 @@ const metadataAnnotation = 'projectcalico.org/metadata';
 const defaultTierPrefix = 'default.';
 
 export function fromCrdV1(kind: ResourceKind, stored: Resource): Resource {
-  const { annotations = {}, ...metadata } = stored.metadata;
-  const { [metadataAnnotation]: kept, ...others } = annotations;
+  const { annotations, ...metadata } = stored.metadata;
+  const { [metadataAnnotation]: kept, ...others } = isObject(annotations) ? annotations : {};
   const own = keptMetadata(kept);
   return {
     ...stored,
@@ -27,7 +27,7 @@ export function fromCrdV1(kind: ResourceKind, stored: Resource): Resource {
       ...metadata,
       name: nameOf(kind, stored),
       ...merged('annotations', others, own.annotations),
-      ...merged('labels', metadata.labels ?? {}, own.labels),
+      ...merged('labels', isObject(metadata.labels) ? metadata.labels : {}, own.labels),
     },
   };
 }
@@ -41,10 +41,10 @@ function nameOf(kind: ResourceKind, stored: Resource): string {
 
 function merged(
   field: 'labels' | 'annotations',
-  stored: { readonly [key: string]: string },
+  stored: { readonly [key: string]: unknown },
   kept: unknown,
 ): Partial<Metadata> {
-  const all = { ...stored, ...(isObject(kept) ? (kept as { readonly [key: string]: string }) : {}) };
+  const all = { ...stored, ...(isObject(kept) ? kept : {}) };
   return Object.keys(all).length === 0 ? {} : { [field]: all };
 }
 

@@ -5,6 +5,7 @@
  * @see Kubernetes documentation, "client-go credential plugins"
  */
 import { execFile } from 'node:child_process';
+import { dirname, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { ForbiddenError, InvalidError, UnsupportedError } from '../../lib/errors.ts';
 import { Secret } from '../../lib/secret.ts';
@@ -25,13 +26,19 @@ export interface ExecCredential {
 
 /** @throws {InvalidError} */
 export function execPluginOf(file: string, written: unknown): ExecPlugin {
-  const { apiVersion, command, args = [], env = [] } = isObject(written) ? written : {};
+  const { apiVersion, command, args = [], env = [], ...rest } = isObject(written) ? written : {};
   if (typeof command !== 'string' || typeof apiVersion !== 'string')
     throw new InvalidError(`${file}: exec: want apiVersion and command`);
+  if (rest.interactiveMode === 'Always')
+    throw new UnsupportedError(
+      `${file}: exec: interactiveMode Always is not supported: nobody sits at a node`,
+    );
+  if (rest.provideClusterInfo === true)
+    throw new UnsupportedError(`${file}: exec: provideClusterInfo is not supported, want false`);
   const pairs = Array.isArray(env) ? env.filter(isObject) : [];
   return {
     apiVersion,
-    command,
+    command: command.includes('/') ? resolve(dirname(file), command) : command,
     args: Array.isArray(args) ? args.map(String) : [],
     env: Object.fromEntries(pairs.map(({ name, value }) => [String(name), String(value)])),
   };

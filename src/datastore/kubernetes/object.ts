@@ -34,7 +34,8 @@ export function storedOf(served: ServedKind, object: unknown): Stored | null {
 /** Lists of built-in kinds leave type and version out of their items. */
 function named(served: ServedKind, object: { readonly [field: string]: unknown }): Resource {
   const { apiVersion, writtenKind: kind } = kindRow(served.kind);
-  const resource = { ...object, apiVersion, kind, metadata: metadataOf(object) };
+  const { apiVersion: _, kind: __, metadata: ___, ...rest } = object;
+  const resource = { apiVersion, kind, metadata: metadataOf(object), ...rest };
   return served.isCrdV1 ? fromCrdV1(served.kind, resource) : resource;
 }
 

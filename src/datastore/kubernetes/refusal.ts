@@ -15,10 +15,13 @@ import {
 import { isObject, listAt, memberAt, textAt } from '../../model/json.ts';
 import type { ApiAnswer } from './connection.ts';
 
+/** Of etcd behind the API. */
+const tooLarge = /etcdserver: request is too large/;
+
 /** @param what - what was asked for: `cannot create Tier a`. */
 export function refusalOf(what: string, { status, text, retryAfter }: ApiAnswer): AppError {
   const answer = parsed(text);
-  return refusalOfStatus(what, isObject(answer) ? { code: status, ...answer } : { code: status }, retryAfter);
+  return refusalOfStatus(what, isObject(answer) ? { ...answer, code: status } : { code: status }, retryAfter);
 }
 
 /** Of a Status object, as watches carry it in band. */
@@ -27,7 +30,8 @@ export function refusalOfStatus(what: string, status: object, retryAfter: number
   const reason = textAt(status, 'reason');
   const message = `${what}: ${textAt(status, 'message') || `the API answered ${code}`}`;
   if (reason === 'AlreadyExists') return new AlreadyExistsError(message);
-  if (reason === 'Timeout') return new RevisionGoneError(message); // a revision that the server has not come to
+  if (tooLarge.test(message)) return new InvalidError(message); // with code 500, and no better on another try
+  if (isTooNew(status)) return new RevisionGoneError(message);
   switch (code) {
     case 400:
     case 413:
@@ -50,6 +54,13 @@ export function refusalOfStatus(what: string, status: object, retryAfter: number
         retryAfter === null ? message : `${message}; it asks for ${retryAfter} s of patience`,
       );
   }
+}
+
+/** A revision that the server has not come to: it was restored, or lags. A server that is slow has the same reason. */
+function isTooNew(status: object): boolean {
+  return listAt(status, 'details', 'causes').some(
+    (cause) => textAt(cause, 'reason') === 'ResourceVersionTooLarge',
+  );
 }
 
 function faultsOf(status: object): readonly Fault[] {

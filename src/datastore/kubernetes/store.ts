@@ -17,27 +17,41 @@ import {
   NotFoundError,
   PartialWriteError,
   RevisionGoneError,
+  UnavailableError,
   UnsupportedError,
 } from '../../lib/errors.ts';
+import { memberAt } from '../../model/json.ts';
 import type { Resource, ResourceKey, ResourceKind } from '../../model/types.ts';
-import type { KubernetesConfig, StoreNotices } from '../config.ts';
+import type { KubernetesConfig } from '../config.ts';
 import { clusterAccess } from './access.ts';
 import { Connection } from './connection.ts';
-import { type KindList, metadataOnly, pagedList, revisionOf, streamedList } from './lists.ts';
+import {
+  type KindList,
+  type ListOptions,
+  metadataOnly,
+  pagedList,
+  parsedAnswer,
+  revisionOf,
+  streamedList,
+} from './lists.ts';
 import { refusalOf } from './refusal.ts';
 import { type ServedKind, servedKinds } from './served-kinds.ts';
 import { Watches } from './watches.ts';
 import { type ApplyOptions, keyText, Writes } from './writes.ts';
 
-/** How often it is looked which definitions were installed or removed. */
-const discoveryMs = 15_000;
+const defaultDiscoveryMs = 15_000;
 /** Requests of one `writeAll` under way at a time. */
 const atOnce = 16;
 
-export function openKubernetes(config: KubernetesConfig, notices: StoreNotices = {}): KubernetesStore {
+export interface KubernetesOptions {
+  /** How often it is looked which definitions were installed or removed. @defaultValue 15,000 ms */
+  readonly discoveryMs?: number;
+}
+
+export function openKubernetes(config: KubernetesConfig, options: KubernetesOptions = {}): KubernetesStore {
   const access = () => clusterAccess(config, process.env);
   access(); // what is wrong with the configuration is told at once
-  return new KubernetesStore(new Connection(access), notices);
+  return new KubernetesStore(new Connection(access), options);
 }
 
 export class KubernetesStore implements Datastore {
@@ -45,11 +59,13 @@ export class KubernetesStore implements Datastore {
   readonly history = null;
   readonly #connection: Connection;
   readonly #writes: Writes;
-  #served: ReadonlyMap<ResourceKind, ServedKind> | null = null;
+  readonly #discoveryMs: number;
+  #served: ServedKinds | null = null;
   #canStream = true;
 
-  constructor(connection: Connection, _notices: StoreNotices = {}) {
+  constructor(connection: Connection, { discoveryMs = defaultDiscoveryMs }: KubernetesOptions = {}) {
     this.#connection = connection;
+    this.#discoveryMs = discoveryMs;
     this.#writes = new Writes(connection);
   }
 
@@ -62,7 +78,7 @@ export class KubernetesStore implements Datastore {
 
   /** Under Calico's older form a policy's name there does not follow from its name here: crd-v1.ts. */
   async #getOld(served: ServedKind, key: ResourceKey): Promise<Stored> {
-    const { items } = await pagedList(this.#connection, served, key.namespace);
+    const { items } = await pagedList(this.#connection, served, placeOf(key.namespace));
     const found = items.find(({ key: { name } }) => name === key.name);
     if (!found) throw new NotFoundError(`${keyText(key)} not found`);
     return found;
@@ -71,7 +87,7 @@ export class KubernetesStore implements Datastore {
   async list(kind: ResourceKind, namespace?: string): Promise<Listed> {
     const served = await this.#servedKind(kind);
     if (!served) return { items: [], revision: formatPosition(new Map([[kind, 0n]])) };
-    const { items, revision } = await pagedList(this.#connection, served, namespace);
+    const { items, revision } = await pagedList(this.#connection, served, placeOf(namespace));
     return {
       items: [...items].sort(byName),
       revision: formatPosition(new Map([[kind, numberOf(revision)]])),
@@ -82,8 +98,11 @@ export class KubernetesStore implements Datastore {
     return this.#listEach((served) => this.#wholeList(served));
   }
 
+  /** What is listed without its content is no resource, and must not be taken for one. */
   async index(): Promise<Index> {
-    return this.#listEach((served) => pagedList(this.#connection, served, undefined, metadataOnly));
+    const list = (served: ServedKind) => pagedList(this.#connection, served, { accept: metadataOnly });
+    const { items, revision } = await this.#listEach(list);
+    return { items: items.map((item) => ({ key: item.key, revision: item.revision })), revision };
   }
 
   async position(kinds: readonly ResourceKind[]): Promise<Revision> {
@@ -113,7 +132,7 @@ export class KubernetesStore implements Datastore {
   }
 
   async writeAll(writes: readonly Write[]): Promise<readonly Stored[]> {
-    if (writes.length > 1) await this.#tryAll(writes);
+    if (writes.length > 1) await this.tryAll(writes);
     const done: Write[] = [];
     const stored: (Stored | null)[] = [];
     for (const run of runsOf(writes)) {
@@ -129,15 +148,31 @@ export class KubernetesStore implements Datastore {
     return stored.filter((each) => each !== null);
   }
 
+  /** What needs another of them to be there first, is left to the write. */
+  async tryAll(writes: readonly Write[]): Promise<readonly Stored[]> {
+    const born = new Set(
+      writes.flatMap(({ op, key }) => (op === 'create' && key.kind === 'Namespace' ? [key.name] : [])),
+    );
+    const independent = writes.filter(({ key }) => key.namespace === undefined || !born.has(key.namespace));
+    const stored: (Stored | null)[] = [];
+    for (let at = 0; at < independent.length; at += atOnce) {
+      const part = independent.slice(at, at + atOnce);
+      stored.push(...(await Promise.all(part.map((write) => this.#write(write, { dryRun: true })))));
+    }
+    return stored.filter((each) => each !== null);
+  }
+
   async *watch(from: Revision, signal: AbortSignal): AsyncGenerator<readonly WatchEvent[]> {
     if (signal.aborted) return;
+    const before = this.#served;
     const served = await this.#discover();
     const position = await this.#startOf(from, served);
+    if (before && isWhole(position, before) && !isSame(before, served)) throw otherKinds();
     const changed = new AbortController();
     const stop = () => changed.abort();
     signal.addEventListener('abort', stop, { once: true });
     if (signal.aborted) stop();
-    const looking = setInterval(() => void this.#lookForChange(served, changed), discoveryMs);
+    const looking = setInterval(() => void this.#lookForChange(served, changed), this.#discoveryMs);
     const watched = [...served.values()].filter(({ kind }) => position.has(kind));
     try {
       yield* new Watches(this.#connection, position).run(watched, changed.signal);
@@ -145,7 +180,7 @@ export class KubernetesStore implements Datastore {
       clearInterval(looking);
       signal.removeEventListener('abort', stop);
     }
-    if (!signal.aborted) throw new RevisionGoneError('other kinds are served than before: list again');
+    if (!signal.aborted) throw otherKinds();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -158,10 +193,7 @@ export class KubernetesStore implements Datastore {
    *
    * @throws {RevisionGoneError} {InvalidError}
    */
-  async #startOf(
-    from: Revision,
-    served: ReadonlyMap<ResourceKind, ServedKind>,
-  ): Promise<ReadonlyMap<ResourceKind, bigint>> {
+  async #startOf(from: Revision, served: ServedKinds): Promise<ReadonlyMap<ResourceKind, bigint>> {
     const position = parsePosition(from);
     if (position === null)
       throw new InvalidError(`revision ${JSON.stringify(from)}: want one that this datastore gave`);
@@ -179,14 +211,10 @@ export class KubernetesStore implements Datastore {
     return new Map(parts);
   }
 
-  async #lookForChange(
-    before: ReadonlyMap<ResourceKind, ServedKind>,
-    changed: AbortController,
-  ): Promise<void> {
+  async #lookForChange(before: ServedKinds, changed: AbortController): Promise<void> {
     try {
       const now = await this.#discover();
-      const text = (map: ReadonlyMap<ResourceKind, ServedKind>) => JSON.stringify([...map.values()]);
-      if (text(now) !== text(before)) changed.abort();
+      if (!isSame(now, before)) changed.abort();
     } catch (error) {
       if (!(error instanceof AppError)) throw error; // the watches notice by themselves
     }
@@ -201,23 +229,11 @@ export class KubernetesStore implements Datastore {
 
   async #wholeList(served: ServedKind): Promise<KindList> {
     if (this.#canStream) {
-      const streamed = await streamedList(this.#connection, served, new AbortController().signal);
-      if (streamed) return streamed;
-      this.#canStream = false;
+      const streamed = await streamedList(this.#connection, served);
+      if (typeof streamed !== 'string') return streamed;
+      if (streamed === 'unsupported') this.#canStream = false;
     }
     return pagedList(this.#connection, served);
-  }
-
-  /** Nothing is written when one of them would be refused. What needs another of them to be there first, is left to the write. */
-  async #tryAll(writes: readonly Write[]): Promise<void> {
-    const born = new Set(
-      writes.flatMap(({ op, key }) => (op === 'create' && key.kind === 'Namespace' ? [key.name] : [])),
-    );
-    const independent = writes.filter(({ key }) => key.namespace === undefined || !born.has(key.namespace));
-    for (let at = 0; at < independent.length; at += atOnce) {
-      const part = independent.slice(at, at + atOnce);
-      await Promise.all(part.map((write) => this.#write(write, { dryRun: true })));
-    }
   }
 
   async #writeOne(write: Write): Promise<Stored> {
@@ -249,7 +265,7 @@ export class KubernetesStore implements Datastore {
     return known ?? (await this.#discover()).get(kind) ?? null;
   }
 
-  async #discover(): Promise<ReadonlyMap<ResourceKind, ServedKind>> {
+  async #discover(): Promise<ServedKinds> {
     this.#served = await servedKinds((groupVersion) => this.#resourceList(groupVersion));
     return this.#served;
   }
@@ -259,8 +275,29 @@ export class KubernetesStore implements Datastore {
     const answer = await this.#connection.send({ method: 'GET', path });
     if (answer.status === 404) return null;
     if (answer.status !== 200) throw refusalOf(`cannot read ${path}`, answer);
-    return JSON.parse(answer.text);
+    const list = parsedAnswer(answer);
+    if (Array.isArray(memberAt(list, 'resources'))) return list;
+    throw new UnavailableError(`cannot read ${path}: got an answer that is no APIResourceList`);
   }
+}
+
+type ServedKinds = ReadonlyMap<ResourceKind, ServedKind>;
+
+function isSame(a: ServedKinds, b: ServedKinds): boolean {
+  return JSON.stringify([...a.values()]) === JSON.stringify([...b.values()]);
+}
+
+/** Of a list of everything; others watch what they listed. */
+function isWhole(position: ReadonlyMap<ResourceKind, bigint>, served: ServedKinds): boolean {
+  return position.size > 1 && [...served.keys()].every((kind) => position.has(kind));
+}
+
+function otherKinds(): RevisionGoneError {
+  return new RevisionGoneError('other kinds are served than before: list again');
+}
+
+function placeOf(namespace: string | undefined): ListOptions {
+  return namespace === undefined ? {} : { namespace };
 }
 
 function numberOf(revision: Revision | undefined): bigint {

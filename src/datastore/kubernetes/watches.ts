@@ -6,10 +6,11 @@
  * Invariants: in order per kind, hence per key. A watch that the server ends politely goes on where it was; any other end
  *             of any of them ends the whole, and the syncer looks what was missed.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { WatchEvent } from '../../contract/datastore.ts';
 import { formatPosition } from '../../contract/revision.ts';
 import type { Revision } from '../../lib/brand.ts';
-import { RevisionGoneError } from '../../lib/errors.ts';
+import { UnavailableError } from '../../lib/errors.ts';
 import { Notice } from '../../lib/notice.ts';
 import { isObject, textAt } from '../../model/json.ts';
 import type { ResourceKind } from '../../model/types.ts';
@@ -21,8 +22,10 @@ import { collectionPath, type ServedKind } from './served-kinds.ts';
 
 /** A server ends a watch after half an hour to an hour by itself; we ask for less, so that load spreads. */
 const leastSeconds = 300;
-/** A watch that is answered and ended at once would be asked again at once. */
-const pauseMs = 100;
+/** A watch that is answered and ended at once is asked again, later each time. */
+const firstPauseMs = 100;
+const lastPauseMs = 5000;
+const longMs = 1000;
 
 export class Watches {
   readonly #connection: Connection;
@@ -69,9 +72,11 @@ export class Watches {
 
   async #keep(served: ServedKind): Promise<void> {
     try {
-      while (!this.#stop.signal.aborted) {
+      for (let pauseMs = firstPauseMs; !this.#stop.signal.aborted; ) {
+        const start = performance.now();
         await this.#watchOnce(served);
-        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        pauseMs = performance.now() - start > longMs ? firstPauseMs : Math.min(2 * pauseMs, lastPauseMs);
+        await delay(pauseMs, undefined, { signal: this.#stop.signal }).catch(() => {}); // an abort only ends the wait
       }
     } catch (error) {
       this.#failure ??= { error };
@@ -100,7 +105,7 @@ export class Watches {
     const revision = textAt(object, 'metadata', 'resourceVersion');
     const stored = type === 'BOOKMARK' ? null : storedOf(served, object);
     if (!/^\d+$/.test(revision) || (type !== 'BOOKMARK' && !stored))
-      throw new RevisionGoneError(
+      throw new UnavailableError(
         `watch of ${served.plural}: got an event that cannot be read; a list tells what was missed`,
       );
     this.#position.set(served.kind, BigInt(revision));

@@ -19,7 +19,6 @@ import { collectionPath, objectPath, type ServedKind } from './served-kinds.ts';
 
 /** etcd's limit on a request, which Kubernetes has too: 1.5 MiB (etcd documentation, "System limits"). */
 const largestObject = 1.5 * 1024 * 1024;
-const busyTries = 5;
 
 export interface WriteOptions {
   readonly dryRun?: boolean;
@@ -195,14 +194,10 @@ export class Writes {
     return stored;
   }
 
-  /** A server that is too busy says when to come again (429, Retry-After). */
   async #text(what: string, request: ApiRequest): Promise<string> {
-    for (let attempt = 1; ; attempt++) {
-      const answer = await this.#connection.send(request);
-      if (answer.status >= 200 && answer.status < 300) return answer.text;
-      if (answer.status !== 429 || attempt === busyTries) throw refusalOf(what, answer);
-      await new Promise((resolve) => setTimeout(resolve, 1000 * (answer.retryAfter ?? attempt)));
-    }
+    const answer = await this.#connection.send(request);
+    if (answer.status >= 200 && answer.status < 300) return answer.text;
+    throw refusalOf(what, answer);
   }
 }
 
