@@ -7,8 +7,10 @@
  * and no event between: what was on its way when the first was given has gone out before the second.
  */
 import { create } from '@bufbuild/protobuf';
+import { ConnectError } from '@connectrpc/connect';
 import { UnavailableError } from '../../lib/errors.ts';
 import { type WatchRequest, WatchRequestSchema, type WatchResponse } from './api/etcd_pb.ts';
+import { classOf } from './faults.ts';
 import { everything } from './layout.ts';
 import type { Members } from './members.ts';
 import { Outbox } from './outbox.ts';
@@ -20,6 +22,7 @@ const quietMs = 1000;
 const confirmMs = 200;
 /** Asked every second and no answer: dead, or nobody home. With the try that follows it is known within 10 s. */
 const silentMs = 6000;
+const statusMs = 3000;
 /** Of answers to progress requests; of progress that etcd tells by itself it is the watch's own, and to be trusted always. */
 const noWatch = -1n;
 
@@ -55,9 +58,14 @@ export class WatchStream implements AsyncDisposable {
 
   static async open(members: Members, startRevision: bigint, signal: AbortSignal): Promise<WatchStream> {
     const { peer } = members;
-    const headers = await members.headers(peer);
-    const isTrusted = await tellsProgressInOrder(peer, headers);
-    return new WatchStream(peer, startRevision, isTrusted, headers, signal);
+    try {
+      const headers = await members.headers(peer);
+      const isTrusted = await tellsProgressInOrder(peer, headers);
+      return new WatchStream(peer, startRevision, isTrusted, headers, signal);
+    } catch (error) {
+      members.leave(peer);
+      throw error;
+    }
   }
 
   /** Each with all events of its revisions, or none. */
@@ -143,10 +151,18 @@ function joined(parts: readonly WatchResponse[]): WatchResponse {
 }
 
 async function tellsProgressInOrder(peer: Peer, headers: Record<string, string>): Promise<boolean> {
-  const answer = await peer.maintenance.status({}, { headers, timeoutMs: silentMs }).catch(() => null);
+  const answer = await peer.maintenance
+    .status({}, { headers, timeoutMs: statusMs })
+    .catch((error: unknown) => unlessRefused(error));
   const [major = 0, minor = 0, patch = 0] = (answer?.version ?? '')
     .split('.')
     .map((part) => parseInt(part, 10));
   if (major !== 3) return major > 3;
   return minor > 5 || (minor === 5 && patch >= 13) || (minor === 4 && patch >= 31);
+}
+
+/** Roles may not allow the question: then we do not know. */
+function unlessRefused(error: unknown): null {
+  if (classOf(ConnectError.from(error)) === 'answer') return null;
+  throw error;
 }

@@ -29,6 +29,8 @@ import { WatchStream } from './watch-stream.ts';
 /** A loss that is over sooner is nobody's concern: an election, a restart. */
 const patienceMs = 3000;
 const firstPauseMs = 50;
+/** Less than this no answer could be expected. */
+const shortestMs = 500;
 
 export class Watcher {
   readonly #members: Members;
@@ -105,7 +107,9 @@ export class Watcher {
   /** @throws {RevisionGoneError} {HistoryReplacedError} */
   async #confirmHistory(): Promise<void> {
     this.#wantHistory();
-    const revision = await confirmHistory(this.#members, this.#lineage, 'watch', patienceMs);
+    const spentMs = this.#brokenAt === null ? 0 : performance.now() - this.#brokenAt;
+    const leftMs = Math.max(shortestMs, patienceMs - spentMs);
+    const revision = await confirmHistory(this.#members, this.#lineage, 'watch', leftMs);
     if (revision < this.#position)
       throw new RevisionGoneError(`cannot watch from revision ${this.#position}: want at most ${revision}`);
   }
