@@ -3,9 +3,13 @@
  * The datastores beside each other: writes per second, from a write to the watchers, and the first sync of many WorkloadEndpoints
  * with what they hold in memory.
  *
- *     node --expose-gc bench/datastore.bench.ts [ENDPOINTS] [embedded|etcd]
+ *     node --expose-gc bench/datastore.bench.ts [ENDPOINTS] [embedded|etcd|kubernetes]
+ *
+ * kubernetes is our own API server in a process of its own; it keeps no WorkloadEndpoints, so there it is Pods.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -13,14 +17,19 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Datastore, Write } from '../src/contract/datastore.ts';
 import { EmbeddedStore } from '../src/datastore/embedded/store.ts';
+import { installDefinitions } from '../src/datastore/kubernetes/definitions.ts';
+import { openKubernetes } from '../src/datastore/kubernetes/store.ts';
 import { StoreSyncer } from '../src/datastore/syncer.ts';
+import { cliEntry } from '../src/lab/layout.ts';
 import { calicoVersion } from '../src/model/kinds.ts';
+import { customResourceDefinitions } from '../src/model/schema/custom-resource-definitions.ts';
 import type { Resource, ResourceKey } from '../src/model/types.ts';
 import { EtcdCluster } from '../test/support/etcd.ts';
 import { percentile, printTable } from './machine.ts';
 
 interface BackEnd extends AsyncDisposable {
   readonly name: string;
+  readonly endpoint: typeof endpoint;
   /** Another client of the same data. */
   open(): Promise<Datastore>;
 }
@@ -30,6 +39,7 @@ const backEnds: { readonly [name: string]: () => Promise<BackEnd> } = {
     const folder = mkdtempSync(join(tmpdir(), 'muslin-bench-'));
     return {
       name: 'embedded',
+      endpoint,
       open: async () => new EmbeddedStore(join(folder, 'db')),
       [Symbol.asyncDispose]: async () => rmSync(folder, { recursive: true }),
     };
@@ -38,10 +48,12 @@ const backEnds: { readonly [name: string]: () => Promise<BackEnd> } = {
     const cluster = await EtcdCluster.start({ isDurable: true });
     return {
       name: 'etcd',
+      endpoint,
       open: async () => cluster.open(),
       [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
     };
   },
+  kubernetes: startKubernetes,
 };
 
 const count = Number(process.argv[2] ?? 100_000);
@@ -144,6 +156,57 @@ async function measureLatency(backEnd: BackEnd): Promise<void> {
   }
 }
 
+async function startKubernetes(): Promise<BackEnd> {
+  const folder = mkdtempSync(join(tmpdir(), 'muslin-bench-'));
+  const socket = join(folder, 'api.sock');
+  const words = [
+    ...process.execArgv,
+    cliEntry,
+    'apiserver',
+    '--folder',
+    join(folder, 'api'),
+    '--socket',
+    socket,
+  ];
+  const server = spawn(process.execPath, [...words, '--no-controllers'], { stdio: 'ignore' });
+  const config = { type: 'kubernetes', kubeconfig: [], server: `unix://${socket}` } as const;
+  while (!existsSync(socket)) await delay(20);
+  await installDefinitions(config, customResourceDefinitions());
+  await using store = openKubernetes(config);
+  for (let i = 0; i < 200; i++) await makeNamespace(store, `ns${i}`);
+  return {
+    name: 'kubernetes (our API server)',
+    endpoint: podOf,
+    open: async () => openKubernetes(config),
+    [Symbol.asyncDispose]: async () => {
+      const ended = once(server, 'exit');
+      server.kill('SIGTERM');
+      await ended;
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+async function makeNamespace(store: Datastore, name: string): Promise<void> {
+  await store.create(
+    { kind: 'Namespace', name },
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name } },
+  );
+  await store.create(
+    { kind: 'ServiceAccount', namespace: name, name: 'default' },
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: name } },
+  );
+}
+
+function podOf(i: number): { readonly key: ResourceKey; readonly resource: Resource } {
+  const [namespace, name] = [`ns${i % 200}`, `web${i}`];
+  const labels = { app: `app${i % 50}`, tier: `tier${i % 3}` };
+  const containers = [{ name: 'web', image: 'web:1', ports: [{ name: 'http', containerPort: 8080 }] }];
+  const spec = { nodeName: `node${i % 500}`, containers };
+  const resource = { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace, labels }, spec };
+  return { key: { kind: 'Pod', namespace, name }, resource };
+}
+
 /** As Calico's CNI plug-in writes one of Kubernetes. */
 function endpoint(i: number): { readonly key: ResourceKey; readonly resource: Resource } {
   const [namespace, node, pod] = [`ns${i % 200}`, `node${i % 500}`, `web${i}`];
@@ -184,7 +247,7 @@ async function fill(backEnd: BackEnd): Promise<void> {
     const batches = Array.from({ length: 8 }, (_, j) =>
       Array.from({ length: Math.max(0, Math.min(100, count - at - 100 * j)) }, (_, i) => ({
         op: 'create' as const,
-        ...endpoint(at + 100 * j + i),
+        ...backEnd.endpoint(at + 100 * j + i),
       })),
     );
     await Promise.all(batches.map((batch) => store.writeAll(batch)));
@@ -195,7 +258,7 @@ async function measureSync(backEnd: BackEnd): Promise<void> {
   await fill(backEnd);
   const list = await listedAndWeighed(backEnd);
   const syncedMs = await synced(backEnd);
-  const jsonBytes = JSON.stringify(endpoint(0).resource).length;
+  const jsonBytes = JSON.stringify(backEnd.endpoint(0).resource).length;
   syncs.push([
     backEnd.name,
     count.toLocaleString('en'),
