@@ -63,7 +63,7 @@ differential: install
 
 # etcd cut in two for ten minutes under churn, and half an hour of faults by chance
 soak-datastore: install
-	MUSLIN_SOAK=1 $(node) $(quiet) --test test/faults/etcd-*.test.ts test/faults/kubernetes-*.test.ts
+	MUSLIN_SOAK=1 MUSLIN_SOAK_MINUTES=30 $(node) $(quiet) --test test/faults/etcd-*.test.ts test/faults/kubernetes-*.test.ts
 
 # The eBPF data plane on Debian's Linux 6.1, emulated; packages go to MUSLIN_VM_CACHE (/tmp/muslin-kernel-vm), nothing is installed
 test-kernel-vm: install
