@@ -167,7 +167,7 @@ export class StoreSyncer implements Syncer {
     using _ = this.#view.rememberDeletions();
     const index = await this.#index();
     this.#wantNotOlder(index.revision, anew);
-    const { behind, missing } = this.#view.differenceTo(index);
+    const { behind, missing } = await this.#view.differenceTo(index, turn);
     const found = await this.#read(
       behind.map(({ key }) => key),
       index,
