@@ -80,9 +80,11 @@ export class SyncedView {
   async differenceTo({ items, revision }: Index, pause: () => Promise<void>): Promise<Difference> {
     const present = new Set<KeyPath>();
     const behind: Indexed[] = [];
+    const position = parsePosition(revision) ?? -1n;
     for (const [i, item] of items.entries()) {
       const path = keyPath(item.key);
       present.add(path);
+      this.#forgetOtherHistory(path, item, partOf(position, item.key.kind) ?? -1n);
       if (this.#isNews(path, numberOf(item.revision))) behind.push(item);
       if (i % portion === portion - 1) await pause();
     }
