@@ -1,56 +1,114 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Deleting: all of what was named, with what lives in it, or nothing. */
-import type { Stored, Write } from '../contract/datastore.ts';
-import { ConflictError, InvalidError, NotFoundError } from '../lib/errors.ts';
-import { textAt } from '../model/json.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Datastore, Stored, Write } from '../contract/datastore.ts';
+import { ConflictError, NotFoundError, TimeoutError, UsageError } from '../lib/errors.ts';
+import { listAt, textAt } from '../model/json.ts';
 import { keyPath } from '../model/kinds.ts';
 import { isPolicyKind } from '../model/policy-value.ts';
 import type { ResourceKey } from '../model/types.ts';
+import { refuseFixed } from './change-resources.ts';
+import { type DryRunOptions, dryRunMarks, writeOrTry } from './dry-run.ts';
 import { untilNodesEnforce, type WaitOptions, waitingTime } from './enforcement.ts';
 import type { Io } from './io.ts';
+import type { Choice } from './object-choice.ts';
 import { nameOfKey } from './object-name.ts';
 import { findPlace, openStore, type PlaceOptions } from './place.ts';
-import { isBuiltinTier, isConverted } from './write-plan.ts';
 
-export interface DeleteOptions extends PlaceOptions, WaitOptions {
+export interface DeleteOptions extends PlaceOptions, WaitOptions, DryRunOptions {
   readonly ignoreNotFound?: boolean;
+  /** `name`. */
+  readonly output?: string;
 }
 
 const attempts = 5;
 
 /**
  * @throws {NotFoundError} when one does not exist. {InvalidError} for what is built in or made from other objects.
- * {ConflictError} for a tier that still has policies. {Told} when nodes did not follow in time.
+ * {ConflictError} for a tier that still has policies. {TimeoutError} when something keeps one of them.
+ * {Told} when nodes did not follow in time.
  */
-export async function deleteResources(
-  keys: readonly ResourceKey[],
-  options: DeleteOptions,
-  io: Io,
-): Promise<void> {
+export async function deleteResources(choose: Choice, options: DeleteOptions, io: Io): Promise<void> {
+  const { dryRun = 'none', output } = options;
   const timeoutMs = waitingTime(options);
-  refuseFixed(keys);
+  if (output !== undefined && output !== 'name')
+    throw new UsageError(`-o: got ${JSON.stringify(output)}, want name`);
+  refuseFixed(choose([]), 'deleted'); // what is named is known before anything is read
   const place = await findPlace(options, io);
   await using store = await openStore(place, io, { mayCreate: false });
-  let doomed: readonly Stored[] = [];
+  const doomed = await deleteAll(store, choose, options);
+  const mark = output === 'name' ? '' : ` deleted${dryRunMarks[dryRun]}`;
+  io.out(doomed.map((item) => `${nameOfKey(item.key)}${mark}\n`).join(''));
+  if (doomed.length === 0) io.note('No resources found');
+  if (dryRun !== 'none') return;
+  const start = performance.now();
+  if (timeoutMs !== null) await untilGone(store, doomed, timeoutMs);
+  const left = timeoutMs === null ? null : Math.max(1, timeoutMs - (performance.now() - start));
+  await untilNodesEnforce(place, store, { present: [], deleted: doomed.map(({ key }) => key) }, left, io);
+}
+
+async function deleteAll(
+  store: Datastore,
+  choose: Choice,
+  { ignoreNotFound = false, dryRun = 'none' }: DeleteOptions,
+): Promise<readonly Stored[]> {
   for (let attempt = 1; ; attempt++) {
-    doomed = planDeletion(keys, (await store.snapshot()).items, options.ignoreNotFound ?? false);
+    const { items } = await store.snapshot();
+    const doomed = planDeletion(choose(items), items, ignoreNotFound);
+    const writes = doomed.map((item): Write => ({ op: 'delete', key: item.key, ifRevision: item.revision }));
     try {
-      await store.writeAll(
-        doomed.map((item): Write => ({ op: 'delete', key: item.key, ifRevision: item.revision })),
-      );
-      io.out(doomed.map((item) => `${nameOfKey(item.key)} deleted\n`).join(''));
-      break;
+      await writeOrTry(store, writes, dryRun);
+      return doomed;
     } catch (error) {
       const lostRace = error instanceof ConflictError || error instanceof NotFoundError;
       if (!lostRace || attempt === attempts) throw error;
     }
   }
-  await untilNodesEnforce(
-    place,
-    store,
-    { present: [], deleted: doomed.map(({ key }) => key) },
-    timeoutMs,
-    io,
+}
+
+/** Objects asked after at a time. */
+const atOnce = 16;
+
+/** Stores of one transaction delete at once. An API keeps what has finalizers until whoever set them takes them away. */
+async function untilGone(store: Datastore, doomed: readonly Stored[], timeoutMs: number): Promise<void> {
+  if (store.writesAtomically) return;
+  const deadline = performance.now() + timeoutMs;
+  let left = doomed;
+  for (let pauseMs = 50; ; pauseMs = Math.min(1000, pauseMs * 2)) {
+    left = await stillThere(store, left);
+    if (left.length === 0) return;
+    if (performance.now() + pauseMs > deadline) throw notGone(left, timeoutMs);
+    await delay(pauseMs);
+  }
+}
+
+async function stillThere(store: Datastore, asked: readonly Stored[]): Promise<readonly Stored[]> {
+  const left: Stored[] = [];
+  for (let at = 0; at < asked.length; at += atOnce) {
+    const found = await Promise.all(asked.slice(at, at + atOnce).map((item) => foundAgain(store, item)));
+    left.push(...found.filter((item) => item !== null));
+  }
+  return left;
+}
+
+/** Another object of that name is not the one that was deleted. */
+async function foundAgain(store: Datastore, { key, resource }: Stored): Promise<Stored | null> {
+  try {
+    const found = await store.get(key);
+    return found.resource.metadata.uid === resource.metadata.uid ? found : null;
+  } catch (error) {
+    if (error instanceof NotFoundError) return null;
+    throw error;
+  }
+}
+
+function notGone(left: readonly Stored[], timeoutMs: number): TimeoutError {
+  const names = left.map(({ key, resource }) => {
+    const finalizers = listAt(resource, 'metadata', 'finalizers').join(', ');
+    return `${nameOfKey(key)}${finalizers === '' ? '' : ` (finalizers ${finalizers})`}`;
+  });
+  return new TimeoutError(
+    `deleted, but not gone after ${timeoutMs} ms: ${names.join(', ')}; --wait=false does not wait for that`,
   );
 }
 
@@ -87,15 +145,4 @@ function refuseUsedTier(tier: ResourceKey, stored: readonly Stored[], doomed: Re
   throw new ConflictError(
     `cannot delete ${nameOfKey(tier)}: it has policies: ${users.map(({ key }) => nameOfKey(key)).join(', ')}`,
   );
-}
-
-function refuseFixed(keys: readonly ResourceKey[]): void {
-  const faults = keys.flatMap((key) => {
-    const path = nameOfKey(key);
-    if (isBuiltinTier(key)) return [{ path, message: 'the tier is built in and cannot be deleted' }];
-    if (isConverted(key))
-      return [{ path, message: "it stands for one of Kubernetes' own policies; delete that one" }];
-    return [];
-  });
-  if (faults.length > 0) throw new InvalidError(`${faults.length} objects that cannot be deleted`, faults);
 }

@@ -4,7 +4,7 @@ import type { Datastore, History, Listed, PastChange, PointInTime } from '../con
 import type { Revision } from '../lib/brand.ts';
 import { NotFoundError, UnsupportedError, UsageError } from '../lib/errors.ts';
 import { manifestText } from '../model/manifest/print.ts';
-import { originAnnotation, type Resource } from '../model/types.ts';
+import type { Resource } from '../model/types.ts';
 import { parseDurationMs } from './duration.ts';
 import type { Io } from './io.ts';
 import { nameOfKey } from './object-name.ts';
@@ -12,7 +12,7 @@ import { parseReferences } from './object-reference.ts';
 import { findPlace, openStore, type PlaceOptions } from './place.ts';
 import { jsonText } from './plain-output.ts';
 import { tableText } from './table.ts';
-import { changedFields } from './value-diff.ts';
+import { changesBetween } from './value-diff.ts';
 
 export interface HistoryOptions extends PlaceOptions {
   readonly namespace?: string;
@@ -70,7 +70,7 @@ interface HistoryRow {
 
 function rowOf({ revision, time, writer, resource }: PastChange, before: PastChange | undefined): HistoryRow {
   const past = before?.resource ?? null;
-  const fields = resource && past ? changedFields(withoutVersion(past), withoutVersion(resource)) : [];
+  const fields = resource && past ? changesBetween(past, resource) : [];
   return {
     revision,
     time: time.getTime() === 0 ? null : time.toISOString(),
@@ -83,11 +83,4 @@ function rowOf({ revision, time, writer, resource }: PastChange, before: PastCha
 
 function cells({ revision, time, by, change, fields }: HistoryRow): readonly string[] {
   return [revision, time ?? '-', by || '-', change === 'changed' ? fields.join('; ') || 'nothing' : change];
-}
-
-/** Where a manifest was read is no change of what it says. */
-function withoutVersion({ metadata, ...resource }: Resource): object {
-  const { resourceVersion: _, annotations, ...others } = metadata;
-  const { [originAnnotation]: __, ...kept } = annotations ?? {};
-  return { ...resource, metadata: { ...others, annotations: kept } };
 }

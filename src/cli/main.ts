@@ -29,6 +29,8 @@ import { register as flows } from './commands/flows.ts';
 import { register as get } from './commands/get.ts';
 import { register as history } from './commands/history.ts';
 import { register as lab } from './commands/lab.ts';
+import { register as label } from './commands/label.ts';
+import { register as patch } from './commands/patch.ts';
 import { register as policy } from './commands/policy.ts';
 import { register as probe } from './commands/probe.ts';
 import { register as replace } from './commands/replace.ts';
@@ -37,8 +39,12 @@ import { register as status } from './commands/status.ts';
 import { register as test } from './commands/test.ts';
 import { register as validate } from './commands/validate.ts';
 import { register as watch } from './commands/watch.ts';
+import { takeEverywhere } from './everywhere.ts';
 import { errorText, exitCodeOf, exitCodes } from './exit.ts';
+import { withGoFlags } from './go-flags.ts';
 import { type Io, processIo } from './io.ts';
+import { isPlugin, programName } from './plugin.ts';
+import { secretsOfEnvironment, withoutSecrets } from './secrets.ts';
 
 type Register = (program: Command, io: Io) => void;
 
@@ -47,6 +53,8 @@ const commands: readonly Register[] = [
   apply,
   create,
   replace,
+  patch,
+  label,
   remove,
   get,
   watch,
@@ -72,17 +80,19 @@ const commands: readonly Register[] = [
 ];
 
 /** @param argv - without the interpreter and the script. */
-export async function run(argv: readonly string[], io: Io): Promise<number> {
-  const program = programFor({ ...io, words: argv });
+export async function run(argv: readonly string[], given: Io): Promise<number> {
+  const io = discreet({ ...given, words: argv });
+  const program = programFor(io);
   let running = program;
-  program.hook('preAction', (_, command) => {
+  program.hook('preAction', async (_, command) => {
     running = command;
+    if (isPlugin(io)) (await import('./context-namespace.ts')).useContextNamespace(command, io);
     if (program.opts().ndjson === true && !isFilterable(command)) {
       throw new UsageError(`${pathOf(command)} is not a filter: it takes no --ndjson`);
     }
   });
   try {
-    await program.parseAsync(argv, { from: 'user' });
+    await program.parseAsync(withGoFlags(argv, program), { from: 'user' });
     return exitCodes.ok;
   } catch (error) {
     return told(error, running, io);
@@ -90,7 +100,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
 }
 
 function programFor(io: Io): Command {
-  const program = new Command('muslin')
+  const program = new Command(programName(io))
     .description(manifest.description)
     .version(manifest.version)
     .option('--ndjson', 'be a filter: one JSON request per line in, one JSON answer per line out')
@@ -101,7 +111,14 @@ function programFor(io: Io): Command {
       writeErr: (text) => io.note(text.trimEnd()),
     });
   for (const register of commands) register(program, io);
+  takeEverywhere(program);
   return program;
+}
+
+/** No message shows a secret, whoever wrote it. */
+function discreet(io: Io): Io {
+  const secrets = secretsOfEnvironment(io.env);
+  return { ...io, note: (text) => io.note(withoutSecrets(text, secrets)) };
 }
 
 function told(error: unknown, command: Command, io: Io): number {

@@ -10,6 +10,8 @@ export interface ManifestOptions {
   readonly recursive?: boolean;
   readonly namespace?: string;
   readonly skipUnsupported?: boolean;
+  /** No objects at all are no error. */
+  readonly skipEmpty?: boolean;
 }
 
 /** @throws {UsageError} without `-f`. @throws {InvalidError} with every fault of every file. @throws {NotFoundError} */
@@ -36,7 +38,7 @@ function validOf(read: readonly Manifest[]): readonly Resource[] {
 export async function checkManifests(options: ManifestOptions, io: Io): Promise<readonly Manifest[]> {
   if (!options.file || options.file.length === 0) throw new UsageError('want -f FILE, a directory or -');
   const read = checkInputs(readInputs(options.file, options.recursive ?? false, io), options, io);
-  if (read.every(({ resources, faults }) => resources.length + faults.length === 0))
+  if (!options.skipEmpty && read.every(({ resources, faults }) => resources.length + faults.length === 0))
     throw new InvalidError(`no objects in ${options.file.join(', ')}`);
   return read;
 }

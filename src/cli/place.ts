@@ -13,6 +13,8 @@ import { labDatastore } from '../lab/store-place.ts';
 import { UnavailableError, UsageError } from '../lib/errors.ts';
 import { printable } from './exit.ts';
 import type { Io } from './io.ts';
+import { isPlugin, kubeconfigPaths } from './plugin.ts';
+import { secretsOfEnvironment, withoutSecrets } from './secrets.ts';
 
 export interface PlaceOptions {
   /** A file of the embedded store. */
@@ -59,11 +61,12 @@ async function namedStore(options: PlaceOptions, io: Io): Promise<DatastoreConfi
   const { datastoreOfEnvironment, datastoreOfFile } = await import('../datastore/config-sources.ts');
   if (config !== undefined) return inContext(datastoreOfFile(config), context);
   if (kubeconfig !== undefined || context !== undefined) {
-    const paths = (kubeconfig ?? io.env.KUBECONFIG ?? '').split(':').filter((path) => path !== '');
+    const paths = kubeconfig?.split(':').filter((path) => path !== '') ?? kubeconfigPaths(io.env);
     return inContext({ type: 'kubernetes', kubeconfig: paths }, context);
   }
   if (lab !== undefined) return null;
-  return namesStore(io) ? datastoreOfEnvironment(io.env) : null;
+  if (namesStore(io)) return datastoreOfEnvironment(io.env);
+  return isPlugin(io) ? { type: 'kubernetes', kubeconfig: kubeconfigPaths(io.env) } : null;
 }
 
 /** KUBECONFIG alone is set on many machines for other programs: a running lab comes before it. */
@@ -103,8 +106,17 @@ export function openStore(
 ): Promise<Datastore> {
   return openDatastore(place.config, {
     missing: how.mayCreate ? 'make' : 'refuse',
-    writer: `${userInfo().username}: muslin ${(io.words ?? []).join(' ')}`,
+    writer: writerOf(io),
     onStrange: ({ where, problem }) =>
       io.note(`note: ${printable(where)}: ${printable(problem)}: passed over`),
   });
+}
+
+/** A patch on the command line may be as long as what it changes. */
+const longestWriter = 400;
+
+function writerOf({ words = [], env }: Io): string {
+  const text = withoutSecrets(words.join(' '), secretsOfEnvironment(env));
+  const shown = text.length > longestWriter ? `${text.slice(0, longestWriter)}...` : text;
+  return `${userInfo().username}: muslin ${shown}`;
 }

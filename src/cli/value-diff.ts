@@ -1,10 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Which fields differ between two values, a line for each: `spec.order: 10 -> 20`. */
 import { sameValue } from '../calc/same-value.ts';
+import { originAnnotation, type Resource } from '../model/types.ts';
 
 const longest = 60;
 
-export function changedFields(before: unknown, after: unknown, path = ''): readonly string[] {
+/** Of two versions of an object: what its author could have changed. */
+export function changesBetween(before: Resource, after: Resource): readonly string[] {
+  return changedFields(authored(before), authored(after));
+}
+
+/** Where a manifest was read is no change of what it says; nor is what the store gives and counts. */
+function authored({ metadata, ...resource }: Resource): object {
+  const {
+    uid: _,
+    creationTimestamp: __,
+    resourceVersion: ___,
+    generation: ____,
+    annotations,
+    ...others
+  } = metadata;
+  const { [originAnnotation]: _____, ...kept } = annotations ?? {};
+  return { ...resource, metadata: { ...others, annotations: kept } };
+}
+
+function changedFields(before: unknown, after: unknown, path = ''): readonly string[] {
   if (sameValue(before, after)) return [];
   if (isObject(before) && isObject(after)) {
     const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];

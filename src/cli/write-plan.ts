@@ -27,6 +27,8 @@ export interface PlanRow {
   readonly key: ResourceKey;
   /** As it will be stored, or as it is when nothing changes. */
   readonly resource: Resource;
+  /** As it is stored; null for what is new. */
+  readonly before: Resource | null;
   readonly outcome: 'created' | 'configured' | 'replaced' | 'unchanged';
   /** In brackets after the outcome. */
   readonly remark?: string;
@@ -39,6 +41,11 @@ export interface WritePlan {
   readonly notices: readonly string[];
 }
 
+export interface Planning {
+  /** Of create: what exists is left as it is. */
+  readonly skipExisting?: boolean;
+}
+
 /**
  * @param resources - valid.
  * @throws {InvalidError} for what nobody may write. {AlreadyExistsError} {NotFoundError} as the verb wants. {ConflictError}
@@ -48,13 +55,14 @@ export function planWrites(
   verb: WriteVerb,
   resources: readonly Resource[],
   stored: readonly Stored[],
+  planning: Planning = {},
 ): WritePlan {
   refuseReserved(resources);
   if (verb === 'create') refuseVersions(resources);
   const byPath = new Map<string, Stored>(stored.map((item) => [keyPath(item.key), item]));
-  const { wanted, notices } = withNamespaces(lastOfEach(resources), byPath);
+  const { wanted, notices } = withNamespaces(verb, lastOfEach(resources), byPath);
   const planned = inOrder(wanted).map((item) =>
-    planOne(verb, item, byPath.get(keyPath(keyOf(item.resource)))),
+    planOne(verb, item, byPath.get(keyPath(keyOf(item.resource))), planning),
   );
   const writes = planned.flatMap(({ write }) => (write ? [write] : []));
   refuseChanges(writes, byPath);
@@ -81,31 +89,35 @@ function planOne(
   verb: WriteVerb,
   { resource: written, remark }: Wanted,
   before: Stored | undefined,
+  { skipExisting = false }: Planning,
 ): { row: PlanRow; write: Write | null } {
   const key = keyOf(written);
+  const left = (resource: Resource, why = remark) => {
+    const row = { key, resource, before: resource, outcome: 'unchanged' } as const;
+    return { row: why === undefined ? row : { ...row, remark: why }, write: null };
+  };
   if (isBuiltinTier(key)) {
-    if (verb === 'create')
+    if (verb === 'create' && !skipExisting)
       throw new AlreadyExistsError(`${objectName(written)} already exists: it is built in`);
-    return { row: { key, resource: written, outcome: 'unchanged', remark: 'built in' }, write: null };
+    return left(written, 'built in');
   }
   const said = remark === undefined ? {} : { remark };
   if (!before) {
     if (verb === 'replace') throw new NotFoundError(`${objectName(written)} not found`);
     const resource = fresh(written);
     const write: Write = { op: 'create', key, resource, ...partly(verb, key) };
-    return { row: { key, resource, outcome: 'created', ...said }, write };
+    return { row: { key, resource, before: null, outcome: 'created', ...said }, write };
   }
   if (verb === 'create' && remark === undefined) {
+    if (skipExisting) return left(before.resource, 'exists already');
     throw new AlreadyExistsError(`${objectName(written)} already exists`);
   }
   const resource = withKept(fresh(written), before.resource);
-  if (sameValue(comparable(resource), comparable(before.resource))) {
-    return { row: { key, resource: before.resource, outcome: 'unchanged', ...said }, write: null };
-  }
+  if (sameValue(comparable(resource), comparable(before.resource))) return left(before.resource);
   refuseStale(written, before);
   const outcome = verb === 'replace' ? 'replaced' : 'configured';
   const write: Write = { op: 'update', key, resource, ifRevision: before.revision, ...partly(verb, key) };
-  return { row: { key, resource, outcome, ...said }, write };
+  return { row: { key, resource, before: before.resource, outcome, ...said }, write };
 }
 
 /** Of Kubernetes' own kinds a manifest never says all: its server, its controllers and others write into them too. */
@@ -184,8 +196,9 @@ function lastOfEach(resources: readonly Resource[]): {
   return { resources: [...byPath.values()], notices };
 }
 
-/** Nothing waits for a Namespace that no manifest has: it is made too. */
+/** Nothing waits for a Namespace that no manifest has: it is made too. What is replaced has got its place already. */
 function withNamespaces(
+  verb: WriteVerb,
   { resources, notices }: { resources: readonly Resource[]; notices: readonly string[] },
   stored: ReadonlyMap<string, Stored>,
 ): { wanted: readonly Wanted[]; notices: readonly string[] } {
@@ -197,7 +210,7 @@ function withNamespaces(
     const { namespace: name } = keyOf(resource);
     if (name === undefined || known.has(name)) continue;
     known.add(name);
-    if (stored.has(keyPath({ kind: 'Namespace', name }))) continue;
+    if (verb === 'replace' || stored.has(keyPath({ kind: 'Namespace', name }))) continue;
     const namespace: Resource = { apiVersion: 'v1', kind: 'Namespace', metadata: { name } };
     made.push({ resource: namespace, remark: 'no manifest had it' });
   }

@@ -49,6 +49,11 @@ export interface Datastore extends AsyncDisposable {
    */
   writeAll(writes: readonly Write[]): Promise<readonly Stored[]>;
   /**
+   * A dry run of `writeAll`, where the back end has rules of its own (admission, definitions): refuses what that would
+   * refuse, as far as it can be told without writing, and answers what would be stored. Absent where there are no such rules.
+   */
+  tryAll?(writes: readonly Write[]): Promise<readonly Stored[]>;
+  /**
    * Every change of any kind after `from`, then bookmarks as the store moves on. A batch ends with a bookmark: the
    * position of whoever has read it; on other events `revision` is the object's. Ends when `signal` aborts.
    *

@@ -17,12 +17,18 @@ export interface Outcome {
 export class CliSession implements Disposable {
   readonly folder: string = mkdtempSync(join(tmpdir(), 'muslin-cli-'));
   readonly datastore: string = join(this.folder, 'muslin.db');
+  readonly #env: Io['env'];
+
+  /** @param env - beside the names of the store and of a lab that does not run; undefined takes one away. */
+  constructor(env: Io['env'] = {}) {
+    this.#env = env;
+  }
 
   async run(args: readonly string[], stdin = ''): Promise<Outcome> {
     let out = '';
     const notes: string[] = [];
     const io: Io = {
-      env: { MUSLIN_DATASTORE: this.datastore, MUSLIN_LAB: join(this.folder, 'no-lab') },
+      env: { MUSLIN_DATASTORE: this.datastore, MUSLIN_LAB: join(this.folder, 'no-lab'), ...this.#env },
       out: (text) => {
         out += text;
       },

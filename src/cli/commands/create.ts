@@ -5,5 +5,8 @@ import type { Io } from '../io.ts';
 import { registerWrite } from '../write-options.ts';
 
 export function register(program: Command, io: Io): void {
-  registerWrite(program, io, 'create', 'create objects, none of which may exist');
+  registerWrite(program, io, 'create', 'create objects, none of which may exist').option(
+    '--skip-exists',
+    'leave those that exist as they are',
+  );
 }
