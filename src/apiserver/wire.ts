@@ -66,6 +66,7 @@ export class Wire implements OpenConnections {
   readonly #watches = new Set<() => void>();
   readonly #listeners: (SocketServer | Server | Http2Server)[] = [];
   #frozen = false;
+  #freezing: NodeJS.Timeout | undefined;
 
   constructor(options: WireOptions) {
     this.#options = options;
@@ -122,13 +123,20 @@ export class Wire implements OpenConnections {
     for (const session of this.#sessions) session.goaway();
   }
 
+  /** Again and again: HTTP/2 reads on by itself after it has written. */
   setFrozen(frozen: boolean): void {
     this.#frozen = frozen;
-    for (const socket of this.#sockets) setReading(socket, !frozen);
+    clearInterval(this.#freezing);
+    const set = () => {
+      for (const socket of this.#sockets) setReading(socket, !frozen);
+    };
+    set();
+    if (frozen) this.#freezing = setInterval(set, 10);
   }
 
   /** Streams end, requests on their way are answered; what is left after `patience` milliseconds is cut. */
   async close(patience = 500): Promise<void> {
+    clearInterval(this.#freezing);
     for (const session of this.#sessions) session.close();
     this.endWatches();
     const closed = this.#listeners.map((server) => new Promise((resolve) => server.close(resolve)));
@@ -181,7 +189,7 @@ export class Wire implements OpenConnections {
     if (answer.type !== 'stream') return send(response, answer);
     response.writeHead(200, { 'content-type': 'application/json' });
     response.flushHeaders();
-    const sink = new ResponseSink(response, this.#options.faults);
+    const sink = new ResponseSink(response, this.#options.faults, () => this.#frozen);
     const stop = answer.start(sink);
     const end = () => {
       stop();
@@ -217,18 +225,32 @@ export class Wire implements OpenConnections {
 class ResponseSink implements EventSink {
   readonly #response: Outgoing;
   readonly #faults: Faults;
+  readonly #isFrozen: () => boolean;
+  /** Late ones, in order: what is prompt again does not overtake them. */
+  readonly #waiting: { readonly line: string; readonly due: number }[] = [];
   #backlog = 0;
 
-  constructor(response: Outgoing, faults: Faults) {
+  constructor(response: Outgoing, faults: Faults, isFrozen: () => boolean) {
     this.#response = response;
     this.#faults = faults;
+    this.#isFrozen = isFrozen;
   }
 
   write(line: string): void {
     const flow = this.#faults.events;
     if (flow.type === 'silent') return;
-    if (flow.type === 'late') setTimeout(() => this.#write(line), flow.milliseconds);
-    else this.#write(line);
+    if (flow.type === 'prompt' && this.#waiting.length === 0 && !this.#isFrozen()) return this.#write(line);
+    const due = performance.now() + (flow.type === 'late' ? flow.milliseconds : 0);
+    if (this.#waiting.push({ line, due }) === 1) this.#writeDue();
+  }
+
+  #writeDue(): void {
+    const now = performance.now();
+    for (let [next] = this.#waiting; next && next.due <= now && !this.#isFrozen(); [next] = this.#waiting) {
+      this.#write(next.line);
+      this.#waiting.shift();
+    }
+    if (this.#waiting.length > 0 && !this.#response.destroyed) setTimeout(() => this.#writeDue(), 10);
   }
 
   end(): void {

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Our API server as tests use it: with Calico's definitions, in a temporary folder, to be ended and started again. */
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ApiServer, type ApiServerOptions, startApiServer } from '../../src/apiserver/server.ts';
 import type { KubernetesConfig } from '../../src/datastore/config.ts';
 import { installDefinitions } from '../../src/datastore/kubernetes/definitions.ts';
-import { type KubernetesStore, openKubernetes } from '../../src/datastore/kubernetes/store.ts';
+import {
+  type KubernetesOptions,
+  type KubernetesStore,
+  openKubernetes,
+} from '../../src/datastore/kubernetes/store.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import { customResourceDefinitions } from '../../src/model/schema/custom-resource-definitions.ts';
 
@@ -23,7 +27,7 @@ export class TestCluster implements AsyncDisposable {
   static async start(options: ApiServerOptions = {}): Promise<TestCluster> {
     const cluster = new TestCluster(options);
     await cluster.up();
-    await installDefinitions(cluster.config, customResourceDefinitions());
+    await cluster.installDefinitions();
     return cluster;
   }
 
@@ -36,8 +40,25 @@ export class TestCluster implements AsyncDisposable {
     return { type: 'kubernetes', kubeconfig: [], inline: new Secret(this.server.adminKubeconfig()) };
   }
 
-  open(): KubernetesStore {
-    return openKubernetes(this.config);
+  open(options: KubernetesOptions = {}): KubernetesStore {
+    return openKubernetes(this.config, options);
+  }
+
+  /** A kubeconfig that is read anew for each connection. */
+  get kubeconfig(): string {
+    return join(this.#folder, 'kubeconfig');
+  }
+
+  writeKubeconfig(text: string = this.server.adminKubeconfig()): void {
+    writeFileSync(this.kubeconfig, text, { mode: 0o600 });
+  }
+
+  openByFile(options: KubernetesOptions = {}): KubernetesStore {
+    return openKubernetes({ type: 'kubernetes', kubeconfig: [this.kubeconfig] }, options);
+  }
+
+  async installDefinitions(): Promise<void> {
+    await installDefinitions(this.config, customResourceDefinitions());
   }
 
   /** On the port that it had before. */
@@ -59,6 +80,17 @@ export class TestCluster implements AsyncDisposable {
   restore(): void {
     rmSync(this.#state, { recursive: true });
     cpSync(this.#backup, this.#state, { recursive: true });
+  }
+
+  /** All but certificates; the server must be down. */
+  wipe(): void {
+    const entries = readdirSync(this.#state).filter((name) => name !== 'certificates');
+    for (const name of entries) rmSync(join(this.#state, name), { recursive: true });
+  }
+
+  /** Another authority at the next start. */
+  forgetCertificates(): void {
+    rmSync(join(this.#state, 'certificates'), { recursive: true });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -24,6 +24,7 @@ export class SyncedCache implements SyncerSink, AsyncDisposable {
   readonly removed: Set<string> = new Set();
   readonly statuses: SyncStatus[] = [];
   readonly #stop = new AbortController();
+  readonly #syncer: StoreSyncer;
   readonly #running: Promise<void>;
   /** When the syncer was told that the store cannot be used, on the clock of `performance`. */
   readonly outages: number[] = [];
@@ -31,13 +32,13 @@ export class SyncedCache implements SyncerSink, AsyncDisposable {
   #mostLists = 0;
 
   constructor(store: Datastore, options: SyncerOptions = {}) {
-    const syncer = new StoreSyncer(this.#counted(store), {
+    this.#syncer = new StoreSyncer(this.#counted(store), {
       // the watch has to be right by itself
       auditMs: 3_600_000,
       onUnavailable: () => this.outages.push(performance.now()),
       ...options,
     });
-    this.#running = syncer.run(this, this.#stop.signal);
+    this.#running = this.#syncer.run(this, this.#stop.signal);
   }
 
   onResources(changes: readonly ResourceChange[]): void {
@@ -55,6 +56,10 @@ export class SyncedCache implements SyncerSink, AsyncDisposable {
 
   onStatus(status: SyncStatus): void {
     this.statuses.push(status);
+  }
+
+  confirmDeletions(): void {
+    this.#syncer.confirmDeletions();
   }
 
   async inSync(): Promise<void> {
@@ -92,7 +97,7 @@ export class SyncedCache implements SyncerSink, AsyncDisposable {
     return `cache and list differ: ${count('missing', missing)}, ${count('too many', extra)}, ${count(
       'other',
       old.map(([path]) => path),
-    )}`;
+    )}; ${old.slice(0, 1).map(([path, text]) => `${this.#objects.get(path)} for ${text}`)}`;
   }
 
   #counted(store: Datastore): Datastore {

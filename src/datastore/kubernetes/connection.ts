@@ -91,8 +91,11 @@ export class Connection implements AsyncDisposable {
   /** Certificates, tokens and programs are asked anew by the next session: what is not accepted now may have been rotated. */
   async #sendKnown(request: ApiRequest): Promise<ApiAnswer> {
     const session = await this.#session();
-    const answer = await session.send(request);
-    if (answer.status !== 401) return answer;
+    const answer = await session.send(request).catch((error: unknown) => {
+      if (error instanceof UntakenError) return null;
+      throw error;
+    });
+    if (answer !== null && answer.status !== 401) return answer;
     session.retire();
     return (await this.#session()).send(request);
   }
@@ -121,6 +124,9 @@ export class Connection implements AsyncDisposable {
     throw error;
   }
 }
+
+/** The server had said that it takes no more, and did nothing of it: another connection will. @see RFC 9113, 8.7 */
+class UntakenError extends UnavailableError {}
 
 /** null: the answer is what it is. */
 function busyMs({ status, retryAfter }: ApiAnswer, attempt: number): number | null {
@@ -262,7 +268,9 @@ class Session {
     try {
       return await this.#rest(stream, await this.#headers(stream));
     } catch (error) {
-      throw this.#errorOf(error);
+      const known = this.#errorOf(error);
+      const isUntaken = stream.rstCode === http2.constants.NGHTTP2_REFUSED_STREAM;
+      throw isUntaken && known instanceof UnavailableError ? new UntakenError(known.message) : known;
     }
   }
 

@@ -10,12 +10,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { WatchEvent } from '../../contract/datastore.ts';
 import { formatPosition } from '../../contract/revision.ts';
 import type { Revision } from '../../lib/brand.ts';
-import { UnavailableError } from '../../lib/errors.ts';
+import { RevisionGoneError, UnavailableError } from '../../lib/errors.ts';
 import { Notice } from '../../lib/notice.ts';
 import { isObject, textAt } from '../../model/json.ts';
 import type { ResourceKind } from '../../model/types.ts';
 import type { Connection } from './connection.ts';
-import { eventOf, isLines, type RawEvent } from './lists.ts';
+import { eventOf, isLines, type RawEvent, revisionOf } from './lists.ts';
 import { storedOf } from './object.ts';
 import { refusalOf, refusalOfStatus } from './refusal.ts';
 import { collectionPath, type ServedKind } from './served-kinds.ts';
@@ -77,11 +77,27 @@ export class Watches {
         await this.#watchOnce(served);
         pauseMs = performance.now() - start > longMs ? firstPauseMs : Math.min(2 * pauseMs, lastPauseMs);
         await delay(pauseMs, undefined, { signal: this.#stop.signal }).catch(() => {}); // an abort only ends the wait
+        if (!this.#stop.signal.aborted) await this.#wantReached(served);
       }
     } catch (error) {
       this.#failure ??= { error };
       this.#news.ring();
     }
+  }
+
+  /**
+   * What answers the next watch may be a server that was restored meanwhile: from a revision that it has not come to, a
+   * watch is silent for ever.
+   *
+   * @throws {RevisionGoneError}
+   */
+  async #wantReached(served: ServedKind): Promise<void> {
+    const position = this.#position.get(served.kind) ?? 0n;
+    const now = await revisionOf(this.#connection, served);
+    if (now < position)
+      throw new RevisionGoneError(
+        `cannot watch ${served.plural}: got revision ${position}, want one up to ${now}: the store was restored`,
+      );
   }
 
   async #watchOnce(served: ServedKind): Promise<void> {
