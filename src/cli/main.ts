@@ -24,6 +24,7 @@ import { register as remove } from './commands/delete.ts';
 import { register as diff } from './commands/diff.ts';
 import { register as doctor } from './commands/doctor.ts';
 import { register as ebpf } from './commands/ebpf.ts';
+import { register as edit } from './commands/edit.ts';
 import { register as explain } from './commands/explain.ts';
 import { register as flows } from './commands/flows.ts';
 import { register as get } from './commands/get.ts';
@@ -55,6 +56,7 @@ const commands: readonly Register[] = [
   replace,
   patch,
   label,
+  edit,
   remove,
   get,
   watch,

@@ -24,11 +24,17 @@ export class CliSession implements Disposable {
     this.#env = env;
   }
 
-  async run(args: readonly string[], stdin = ''): Promise<Outcome> {
+  /** @param env - beside the session's. */
+  async run(args: readonly string[], stdin = '', env: Io['env'] = {}): Promise<Outcome> {
     let out = '';
     const notes: string[] = [];
     const io: Io = {
-      env: { MUSLIN_DATASTORE: this.datastore, MUSLIN_LAB: join(this.folder, 'no-lab'), ...this.#env },
+      env: {
+        MUSLIN_DATASTORE: this.datastore,
+        MUSLIN_LAB: join(this.folder, 'no-lab'),
+        ...this.#env,
+        ...env,
+      },
       out: (text) => {
         out += text;
       },
