@@ -67,6 +67,11 @@ export class Batcher implements SyncerSink {
     this.#flushSoon();
   }
 
+  /** The store moved on and told nothing with it (a bookmark, an audit): what is in force is so up to there. */
+  onPosition(): void {
+    this.#flushSoon();
+  }
+
   onStatus(status: SyncStatus): void {
     this.#status = status;
     if (status === 'in-sync') this.#wasInSync = true;

@@ -39,7 +39,10 @@ export async function runAgent(config: AgentConfig): Promise<void> {
   using services = new NodeServices(config, driver, applying, status, log); // beside 2: where the data plane balances them
   status.showSettings(() => graph.settings());
   const batches = new Batcher(graph, (message) => applying.onMessage(message), services, services.flow);
-  const syncer = new StoreSyncer(store, status.ofSyncer());
+  const syncer = new StoreSyncer(
+    store,
+    status.ofSyncer(() => batches.onPosition()),
+  );
   status.showSyncing(syncer);
 
   await using server = await serveStatus(config, status, new Looking(config.node, driver, log));

@@ -2,9 +2,14 @@
 /** What "enforced" means: a revision counts once an apply that took up its messages succeeded, and not before. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
+import { buildGraph } from '../calc/graph.ts';
 import type { ApplyReport } from '../contract/dataplane.ts';
+import type { Datastore, WatchEvent } from '../contract/datastore.ts';
+import { StoreSyncer } from '../datastore/syncer.ts';
 import type { KeyPath, Revision } from '../lib/brand.ts';
+import { Batcher } from './batcher.ts';
 import { AgentStatus } from './status.ts';
 
 const ok: ApplyReport = { changed: 1, failed: [], openEndpoints: [] };
@@ -89,6 +94,36 @@ test('waiting ends when the revision is in force, or with the time', async () =>
   assert.equal(await waiting, true);
   cut.abort();
   assert.equal(await tooFar, false);
+});
+
+test('a position that comes with no change, by a bookmark or an audit, is in force too', async () => {
+  const { status, start, report } = rig();
+  const graph = buildGraph({ node: 'n' });
+  const batches = new Batcher(graph, () => {}, status);
+  const bookmark: WatchEvent = { type: 'bookmark', revision: 'Pod=5;Tier=9' as Revision };
+  const store: Pick<Datastore, 'snapshot' | 'watch'> = {
+    snapshot: async () => ({ items: [], revision: 'Pod=5;Tier=3' as Revision }),
+    watch: async function* (_, signal) {
+      await appliedOnce;
+      yield [bookmark];
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    },
+  };
+  const { promise: appliedOnce, resolve: applied } = Promise.withResolvers<void>();
+  const syncer = new StoreSyncer(
+    store as Datastore,
+    status.ofSyncer(() => batches.onPosition()),
+  );
+  const stop = new AbortController();
+  const running = syncer.run(batches, stop.signal);
+  await delay(20);
+  start();
+  report(ok);
+  applied();
+  const isEnforced = await status.untilEnforced('Tier=9' as Revision, AbortSignal.timeout(5000));
+  stop.abort();
+  await running;
+  assert.equal(isEnforced, true);
 });
 
 test('what services find wrong is told beside what the syncer finds, and what both find once', () => {

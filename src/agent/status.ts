@@ -87,7 +87,8 @@ export class AgentStatus implements BatchListener {
     this.#log = log;
   }
 
-  ofSyncer(): SyncerOptions {
+  /** @param onPosition - is to flush, after which `onFlush` says that what was told up to there is calculated. */
+  ofSyncer(onPosition: () => void = () => {}): SyncerOptions {
     return {
       onFaults: (key, faults) => this.#onFaults(keyPath(key), faults),
       onUnavailable: (error, retryMs) => {
@@ -96,6 +97,7 @@ export class AgentStatus implements BatchListener {
       },
       onRevision: (revision) => {
         this.#told = revision;
+        onPosition();
       },
       onAudit: (repaired) => this.#onAudit(repaired),
       onHeld: (held) => this.#onHeld(held),
