@@ -9,7 +9,7 @@
 import { statSync } from 'node:fs';
 import type { Datastore, Index, Listed, Stored, WatchEvent, Write } from '../../contract/datastore.ts';
 import type { Revision } from '../../lib/brand.ts';
-import { UnavailableError } from '../../lib/errors.ts';
+import { HistoryReplacedError, UnavailableError } from '../../lib/errors.ts';
 import type { Resource, ResourceKey, ResourceKind } from '../../model/types.ts';
 import { EmbeddedStore } from './store.ts';
 
@@ -27,6 +27,8 @@ export class AttachedStore implements Datastore {
   readonly history = null;
   readonly #file: string;
   #attachment: Attachment | null = null;
+  /** Of the last watch: whoever goes on in another file goes on in another history. */
+  #watched: string | null = null;
 
   constructor(file: string) {
     this.#file = file;
@@ -70,6 +72,9 @@ export class AttachedStore implements Datastore {
 
   async *watch(from: Revision, signal: AbortSignal): AsyncGenerator<readonly WatchEvent[]> {
     const { store, identity } = await this.#attached();
+    const before = this.#watched ?? identity;
+    this.#watched = identity;
+    if (before !== identity) throw this.#replaced();
     const lost = new AbortController();
     const look = setInterval(() => {
       if (this.#identity() !== identity) lost.abort();
@@ -79,7 +84,7 @@ export class AttachedStore implements Datastore {
     } finally {
       clearInterval(look);
     }
-    if (!signal.aborted) throw new UnavailableError(`datastore ${this.#file}: the file went or was replaced`);
+    if (!signal.aborted) throw this.#lossOf(identity);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -92,9 +97,22 @@ export class AttachedStore implements Datastore {
     const identity = this.#identity();
     if (identity === null) throw new UnavailableError(`datastore ${this.#file} is not there`);
     if (this.#attachment?.identity === identity) return this.#attachment;
-    await this[Symbol.asyncDispose]();
-    this.#attachment = { store: new EmbeddedStore(this.#file), identity };
-    return this.#attachment;
+    const before = this.#attachment;
+    // at once, not after the other was closed: many may ask in one turn
+    const attachment = { store: new EmbeddedStore(this.#file), identity };
+    this.#attachment = attachment;
+    await before?.store[Symbol.asyncDispose]();
+    return attachment;
+  }
+
+  #lossOf(identity: string): UnavailableError | HistoryReplacedError {
+    const now = this.#identity();
+    if (now !== null && now !== identity) return this.#replaced();
+    return new UnavailableError(`datastore ${this.#file}: the file went`);
+  }
+
+  #replaced(): HistoryReplacedError {
+    return new HistoryReplacedError(`datastore ${this.#file}: another file took its place`);
   }
 
   #identity(): string | null {

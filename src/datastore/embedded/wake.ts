@@ -15,7 +15,8 @@ const visibleAfterMs: readonly number[] = [1, 1, 1, 2, 2, 4, 4, 8, 8, 16, 16, 32
 
 export class WakeUp {
   readonly #db: Database;
-  readonly #watcher: FSWatcher;
+  /** null without inotify (its limits are reached, the folder is gone): the poll still serves. */
+  readonly #watcher: FSWatcher | null;
   readonly #poll: NodeJS.Timeout;
   readonly #notice = new Notice();
   #version: number;
@@ -25,12 +26,9 @@ export class WakeUp {
     this.#db = db;
     this.#version = this.#readVersion();
     const walName = `${basename(file)}-wal`;
-    // the folder, not the log: SQLite removes and makes the log anew when its last connection closes
-    this.#watcher = watch(dirname(file), { persistent: false }, (_event, name) => {
+    this.#watcher = watchFolder(dirname(file), (name) => {
       if (name === walName) this.#lookUntilVisible(0);
     });
-    // without inotify (watch limit reached, folder gone) the poll still serves
-    this.#watcher.on('error', () => this.#watcher.close());
     this.#poll = setInterval(() => this.#look(), pollMs);
   }
 
@@ -46,7 +44,7 @@ export class WakeUp {
   close(): void {
     clearInterval(this.#poll);
     clearTimeout(this.#retry);
-    this.#watcher.close();
+    this.#watcher?.close();
     this.local();
   }
 
@@ -76,5 +74,16 @@ export class WakeUp {
     } catch {
       return Number.NaN; // whoever is woken reads for himself, and is told what is wrong
     }
+  }
+}
+
+/** The folder, not the log: SQLite removes and makes the log anew when its last connection closes. */
+function watchFolder(folder: string, onEvent: (name: string | null) => void): FSWatcher | null {
+  try {
+    const watcher = watch(folder, { persistent: false }, (_event, name) => onEvent(name));
+    watcher.on('error', () => watcher.close());
+    return watcher;
+  } catch {
+    return null; // EMFILE, ENOSPC
   }
 }
