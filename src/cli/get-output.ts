@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The forms of `get`: tables, `wide`, `custom-columns=`, `jsonpath=`, and the plain ones of plain-output.ts. */
-import { UsageError } from '../lib/errors.ts';
+/** The forms of `get`: tables, `wide`, `custom-columns=`, `jsonpath=`, `go-template=`, and the plain ones of plain-output.ts. */
+import { readFileSync } from 'node:fs';
+import { NotFoundError, UsageError } from '../lib/errors.ts';
 import { type KindRow, keyOf, kindRow } from '../model/kinds.ts';
 import { manifestText } from '../model/manifest/print.ts';
 import type { Resource } from '../model/types.ts';
+import { parseGoTemplate, renderGoTemplate } from './go-template.ts';
 import { parsePath, parseTemplate, renderTemplate, shownValue, valuesAt } from './json-path.ts';
 import { kindName, objectName } from './object-name.ts';
-import { jsonText, listOf } from './plain-output.ts';
+import { jsonText, linesText, listOf } from './plain-output.ts';
 import { tableText } from './table.ts';
 
 export interface Shown {
@@ -22,22 +24,60 @@ export interface Shown {
 
 export type GetPrinter = (shown: Shown) => string;
 
-/** @throws {UsageError} for an unknown form, before anything is read. */
+/** @throws {UsageError} for an unknown form, before anything is read. {NotFoundError} for a template's file. */
 export function getPrinter(form: string | undefined): GetPrinter {
   const [name = '', argument] = splitOnce(form ?? 'table', '=');
-  if (argument !== undefined) {
-    if (name === 'custom-columns') return customColumns(argument);
-    if (name === 'jsonpath') {
+  const printer = argument === undefined ? plainPrinter(name) : templatePrinter(name, argument);
+  if (printer) return printer;
+  const forms =
+    'wide, ps, yaml, json, ndjson, name, custom-columns=TITLE:.path,..., jsonpath=TEMPLATE, go-template=TEMPLATE or go-template-file=FILE';
+  throw new UsageError(`-o: got ${JSON.stringify(form)}, want ${forms}`);
+}
+
+function plainPrinter(name: string): GetPrinter | null {
+  switch (name) {
+    case 'table':
+    case 'ps': // calicoctl's
+      return (shown) => tables(shown, false);
+    case 'wide':
+      return (shown) => tables(shown, true);
+    case 'name':
+      return ({ resources }) => resources.map((each) => `${objectName(each)}\n`).join('');
+    case 'json':
+      return (shown) => jsonText(plainValue(shown));
+    case 'ndjson':
+      return ({ resources }) => linesText(resources);
+    case 'yaml':
+      return (shown) => manifestText(plainValue(shown));
+    default:
+      return null;
+  }
+}
+
+function templatePrinter(name: string, argument: string): GetPrinter | null {
+  switch (name) {
+    case 'custom-columns':
+      return customColumns(argument);
+    case 'jsonpath': {
       const template = parseTemplate(argument);
       return (shown) => renderTemplate(template, plainValue(shown));
     }
-  } else if (name === 'table' || name === 'wide') return (shown) => tables(shown, name === 'wide');
-  else if (name === 'name')
-    return ({ resources }) => resources.map((each) => `${objectName(each)}\n`).join('');
-  else if (name === 'json') return (shown) => jsonText(plainValue(shown));
-  else if (name === 'yaml') return (shown) => manifestText(plainValue(shown));
-  const forms = 'wide, yaml, json, name, custom-columns=TITLE:.path,... or jsonpath=TEMPLATE';
-  throw new UsageError(`-o: got ${JSON.stringify(form)}, want ${forms}`);
+    case 'go-template':
+    case 'go-template-file': {
+      const template = parseGoTemplate(name === 'go-template' ? argument : textOf(argument));
+      return (shown) => renderGoTemplate(template, plainValue(shown));
+    }
+    default:
+      return null;
+  }
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new NotFoundError(`cannot read ${path}: ${error instanceof Error ? error.message : error}`);
+  }
 }
 
 function plainValue({ resources, single }: Shown): unknown {

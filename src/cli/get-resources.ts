@@ -21,6 +21,7 @@ export interface GetOptions extends PlaceOptions {
   /** Manifests that name the objects. */
   readonly file?: readonly string[];
   readonly recursive?: boolean;
+  readonly skipEmpty?: boolean;
   /** A revision or a time that is past. */
   readonly at?: string;
   /** calicoctl's: without what belongs to this cluster alone. */
@@ -57,9 +58,9 @@ async function referencesOf(words: readonly string[], options: GetOptions, io: I
   if (!options.file) return parseReferences(words, options.namespace ?? 'default');
   if (words.length > 0) throw new UsageError('want KIND [NAME...] or -f FILE, not both');
   const { readManifests } = await import('./manifests.ts');
-  const { file, recursive = false, namespace } = options;
+  const { file, recursive = false, skipEmpty = false, namespace } = options;
   const resources = await readManifests(
-    { file, recursive, ...(namespace === undefined ? {} : { namespace }) },
+    { file, recursive, skipEmpty, ...(namespace === undefined ? {} : { namespace }) },
     io,
   );
   return { rows: [], keys: resources.map(keyOf) };
@@ -126,7 +127,7 @@ function kindsAsked({ rows, keys }: References): number {
 
 /** An empty list is a document, an empty table is nothing. */
 function isDocument(form = ''): boolean {
-  return form === 'json' || form === 'yaml' || form.startsWith('jsonpath=');
+  return form === 'json' || form === 'yaml' || /^(jsonpath|go-template(-file)?)=/.test(form);
 }
 
 function nothingText({ rows }: References, options: GetOptions): string {

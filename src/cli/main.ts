@@ -39,6 +39,7 @@ import { register as selector } from './commands/selector.ts';
 import { register as status } from './commands/status.ts';
 import { register as test } from './commands/test.ts';
 import { register as validate } from './commands/validate.ts';
+import { register as version } from './commands/version.ts';
 import { register as watch } from './commands/watch.ts';
 import { takeEverywhere } from './everywhere.ts';
 import { errorText, exitCodeOf, exitCodes } from './exit.ts';
@@ -78,6 +79,7 @@ const commands: readonly Register[] = [
   doctor,
   agent,
   apiserver,
+  version,
   announced,
 ];
 

@@ -8,10 +8,14 @@ import { placeOptions } from '../write-options.ts';
 const forms = `
 Forms of -o:
   wide                            more columns
+  ps                              calicoctl's word for the table that is printed without -o
   yaml, json                      the objects; apply reads them back
+  ndjson                          an object a line
   name                            kind.group/namespace/name, as get and delete take it
   custom-columns=TITLE:.path,...  a table of your own
   jsonpath=TEMPLATE               {.path}, {.items[*].metadata.name}, {"text\\n"}, {range .items[*]}...{end}
+  go-template=TEMPLATE            {{.metadata.name}}, {{range .items}}...{{end}}, if, else, with, index, len, eq, ne, not
+  go-template-file=FILE           the same in a file
 
 Selectors of -l are kubectl's (a=b,c!=d,e in (x,y),f notin (z),g,!h) or Calico's (a == "b" && has(c)).`;
 
@@ -23,6 +27,7 @@ export function register(program: Command, io: Io): void {
     .argument('[names...]')
     .option('-f, --file <path...>', 'the objects of these manifests')
     .option('-R, --recursive', 'also the directories below')
+    .option('--skip-empty', 'no error when there is no object in them')
     .option('-n, --namespace <name>', 'the namespace; else default')
     .option('-A, --all-namespaces', 'all of them')
     .addOption(new Option('-a', "calicoctl's -A").hideHelp())
