@@ -33,6 +33,15 @@ test('one kind is held, others are not', () => {
   );
 });
 
+test('a few of a kind are held where others went with them: the store was wiped', () => {
+  const deletion = new MassDeletion();
+  const keys = [...missing('Tier', 3), ...missing('Pod', 7)];
+  const all = (kind: ResourceKind) => (kind === 'Tier' ? 3 : 7);
+  assert.deepEqual(deletion.allowed(keys, all), []);
+  deletion.confirm();
+  assert.equal(deletion.allowed(keys, all).length, 10);
+});
+
 test('what was confirmed may go once, and nothing that is found after it', () => {
   const deletion = new MassDeletion();
   deletion.allowed(missing('Tier', 20), () => 20);
@@ -46,4 +55,33 @@ test('objects that are listed again are held no longer', () => {
   deletion.allowed(missing('Tier', 20), () => 20);
   deletion.allowed([], () => 20);
   assert.deepEqual(deletion.held, []);
+});
+
+test('of those others what lost little goes', () => {
+  const deletion = new MassDeletion();
+  const keys = [...missing('Tier', 3), ...missing('Pod', 9), ...missing('Namespace', 1)];
+  const all = (kind: ResourceKind) => (kind === 'Pod' ? 9 : 4);
+  assert.deepEqual(deletion.allowed(keys, all), missing('Namespace', 1));
+});
+
+test('what is held does not go because others came', () => {
+  const deletion = new MassDeletion();
+  deletion.allowed(missing('Tier', 20), () => 20);
+  assert.deepEqual(
+    deletion.allowed(missing('Tier', 20), () => 200),
+    [],
+  );
+  assert.deepEqual(
+    deletion.allowed(missing('Tier', 5), () => 200),
+    [],
+    'nor because some are back',
+  );
+});
+
+test('who confirms means what was held then, and nothing that a later list lacks besides', () => {
+  const deletion = new MassDeletion();
+  deletion.allowed(missing('Tier', 20), () => 40);
+  deletion.confirm();
+  assert.equal(deletion.allowed(missing('Tier', 40), () => 40).length, 20);
+  assert.deepEqual(deletion.held, [{ kind: 'Tier', missing: 20, of: 40 }]);
 });
