@@ -52,7 +52,7 @@ describe('kubectl muslin', { skip: !hasKubectl() && 'want kubectl' }, () => {
       '--cluster',
       'muslin',
       '--user',
-      'admin',
+      'muslin-admin',
       '--namespace',
       'web',
     ];
