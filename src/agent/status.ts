@@ -21,7 +21,7 @@ import { parsePosition, reached } from '../contract/revision.ts';
 import type { HeldDeletion } from '../datastore/mass-deletion.ts';
 import type { StoreSyncer, SyncerOptions } from '../datastore/syncer.ts';
 import type { Revision } from '../lib/brand.ts';
-import type { Fault } from '../lib/errors.ts';
+import type { AppError, Fault } from '../lib/errors.ts';
 import { Notice } from '../lib/notice.ts';
 import type { Setting } from '../model/felix/settings.ts';
 import { keyPath } from '../model/kinds.ts';
@@ -65,6 +65,8 @@ export class AgentStatus implements BatchListener {
   readonly #newlyEnforced = new Notice();
   readonly #invalid = new Map<string, readonly Fault[]>();
   #sync: SyncStatus | 'unreachable' = 'wait-for-ready';
+  /** Of the store, as it was told last. */
+  #lastProblem = '';
   #told: Revision = '0' as Revision;
   /** Messages are on their way that no apply has taken up, or that the last one did not get into force. */
   #pending = false;
@@ -91,10 +93,7 @@ export class AgentStatus implements BatchListener {
   ofSyncer(onPosition: () => void = () => {}): SyncerOptions {
     return {
       onFaults: (key, faults) => this.#onFaults(keyPath(key), faults),
-      onUnavailable: (error, retryMs) => {
-        this.#sync = 'unreachable';
-        this.#log.warn({ err: error, retryMs }, 'the datastore cannot be used; what is in force stays');
-      },
+      onUnavailable: (error, retryMs) => this.#onUnavailable(error, retryMs),
       onRevision: (revision) => {
         this.#told = revision;
         onPosition();
@@ -204,6 +203,14 @@ export class AgentStatus implements BatchListener {
   #setEnforced(revision: Revision): void {
     this.#enforced = revision;
     this.#newlyEnforced.ring();
+  }
+
+  /** Of an outage that lasts the log tells once. */
+  #onUnavailable(error: AppError, retryMs: number): void {
+    const level = this.#sync === 'unreachable' && this.#lastProblem === error.message ? 'debug' : 'warn';
+    this.#sync = 'unreachable';
+    this.#lastProblem = error.message;
+    this.#log[level]({ err: error, retryMs }, 'the datastore cannot be used; what is in force stays');
   }
 
   #onAudit(repaired: number): void {

@@ -242,3 +242,40 @@ test('an audit that is asked for moves a quiet position on', async () => {
   await moved;
   assert.deepEqual(rig.history, ['a 5']);
 });
+
+test('a store that lists and refuses each watch is not listed without a pause', async () => {
+  const waits: number[] = [];
+  const rig = new Rig(
+    {
+      lists: [listed([tier('a', 5)], 9)],
+      watches: Array.from({ length: 9 }, () => new UnavailableError('no watch for you')),
+    },
+    { onUnavailable: (_, retryMs) => waits.push(retryMs) },
+  );
+  await rig.until(() => waits.length >= 4);
+  assert.deepEqual(waits.slice(0, 4), [50, 100, 200, 400]);
+});
+
+test('nor is one whose positions are gone each time', async () => {
+  const waits: number[] = [];
+  const rig = new Rig(
+    {
+      lists: [listed([tier('a', 5)], 9)],
+      watches: Array.from({ length: 9 }, () => new RevisionGoneError('compacted')),
+    },
+    { onUnavailable: (_, retryMs) => waits.push(retryMs) },
+  );
+  await rig.until(() => waits.length >= 3);
+  assert.deepEqual(waits.slice(0, 3), [50, 100, 200]);
+  assert.equal(rig.lists, 4, 'the first time at once');
+});
+
+for (const [title, lists] of [
+  ['first', [new Promise<Listed>(() => {})]],
+  ['audit', [listed([tier('a', 5)], 9), new Promise<Listed>(() => {})]],
+] as const) {
+  test(`a ${title} list that never ends keeps nobody from stopping`, { timeout: 10_000 }, async () => {
+    const rig = new Rig({ lists: [...lists], watches: [] }, { auditMs: 5 });
+    await rig.until(() => rig.lists === lists.length);
+  });
+}

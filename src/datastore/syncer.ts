@@ -50,7 +50,10 @@ export interface SyncerOptions extends MassDeletionOptions {
 }
 
 const firstRetryMs = 100;
-const lastRetryMs = 10_000;
+/** Half of it to one and a half: a store that comes back after long is in force within 3 s (D1), and asked seldom meanwhile. */
+const lastRetryMs = 2000;
+/** A watch that told nothing and stood so long works. */
+const standsMs = 5000;
 /** An audit on demand waits for the last one at least so long: many may ask at once. */
 const auditPauseMs = 250;
 /** Objects converted in one turn of the event loop: about 10 ms of policies of five rules each. */
@@ -82,13 +85,21 @@ export class StoreSyncer implements Syncer {
   async run(sink: SyncerSink, signal: AbortSignal): Promise<void> {
     sink.onStatus('wait-for-ready');
     sink.onUpdates(builtinUpdates());
-    for (let retryMs = firstRetryMs; !signal.aborted; retryMs = Math.min(retryMs * 2, lastRetryMs)) {
+    let retryMs = firstRetryMs;
+    let wasGone = false;
+    const onHeard = () => {
+      retryMs = firstRetryMs;
+      wasGone = false;
+    };
+    while (!signal.aborted) {
       try {
-        await this.#listAndFollow(sink, signal, () => {
-          retryMs = firstRetryMs;
-        });
+        await this.#listAndFollow(sink, signal, onHeard);
       } catch (error) {
-        await this.#recover(error, retryMs, signal);
+        const isFirst: boolean = this.#isGone(error) && !wasGone;
+        wasGone = wasGone || isFirst;
+        if (isFirst) continue;
+        await this.#pause(error as AppError, retryMs, signal);
+        retryMs = Math.min(retryMs * 2, lastRetryMs);
       }
     }
   }
@@ -105,30 +116,35 @@ export class StoreSyncer implements Syncer {
     this.audit();
   }
 
-  async #listAndFollow(sink: SyncerSink, signal: AbortSignal, onInSync: () => void): Promise<void> {
-    await this.#alone(() => this.#reconcile(sink, true));
+  /** @param onHeard - the watch works: it told something, or stood for a while. */
+  async #listAndFollow(sink: SyncerSink, signal: AbortSignal, onHeard: () => void): Promise<void> {
+    await this.#alone(() => this.#reconcile(sink, true, signal));
     sink.onStatus('in-sync');
-    onInSync();
     const over = new AbortController();
     const end = () => over.abort();
     signal.addEventListener('abort', end, { once: true });
     if (signal.aborted) end();
+    const standing = setTimeout(onHeard, standsMs);
     try {
       await Promise.all([
-        this.#follow(sink, over.signal).finally(end),
-        this.#keepAuditing(sink, over.signal),
+        this.#follow(sink, over.signal, onHeard).finally(end),
+        this.#keepAuditing(sink, over.signal, signal),
       ]);
     } finally {
+      clearTimeout(standing);
       signal.removeEventListener('abort', end);
     }
   }
 
-  async #follow(sink: SyncerSink, signal: AbortSignal): Promise<void> {
+  async #follow(sink: SyncerSink, signal: AbortSignal, onHeard: () => void): Promise<void> {
     const from = this.#position ?? ('0' as Revision);
-    for await (const events of this.#store.watch(from, signal)) this.#advance(events, sink);
+    for await (const events of this.#store.watch(from, signal)) {
+      onHeard();
+      this.#advance(events, sink);
+    }
   }
 
-  async #keepAuditing(sink: SyncerSink, signal: AbortSignal): Promise<void> {
+  async #keepAuditing(sink: SyncerSink, signal: AbortSignal, stop: AbortSignal): Promise<void> {
     const { auditMs = 60_000, random = Math.random } = this.#options;
     while (!signal.aborted) {
       const timer = setTimeout(() => this.#auditWanted.ring(), auditMs * (0.75 + random() / 2));
@@ -136,15 +152,15 @@ export class StoreSyncer implements Syncer {
       clearTimeout(timer);
       if (signal.aborted) return;
       this.#isAuditWanted = false;
-      await this.#audit(sink);
+      await this.#audit(sink, stop);
       await delay(auditPauseMs, undefined, { signal }).catch(() => {}); // an abort only ends the wait
     }
   }
 
   /** Whether the store can be used, the watch finds out: an audit that cannot be done is left out. */
-  async #audit(sink: SyncerSink): Promise<void> {
+  async #audit(sink: SyncerSink, stop: AbortSignal): Promise<void> {
     try {
-      this.#options.onAudit?.(await this.#alone(() => this.#reconcile(sink, false)));
+      this.#options.onAudit?.(await this.#alone(() => this.#reconcile(sink, false, stop)));
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
     }
@@ -162,16 +178,15 @@ export class StoreSyncer implements Syncer {
    *
    * @param anew - the watch begins after it: the sink hears `resync` though nothing may have changed.
    * @returns how many objects were not as the sink knew them.
+   * @throws {UnavailableError} at once when `stop` aborts, before the sink hears of anything.
    */
-  async #reconcile(sink: SyncerSink, anew: boolean): Promise<number> {
+  async #reconcile(sink: SyncerSink, anew: boolean, stop: AbortSignal): Promise<number> {
     using _ = this.#view.rememberDeletions();
-    const index = await this.#index();
+    const index = await unlessStopped(this.#index(), stop);
     this.#wantNotOlder(index.revision, anew);
     const { behind, missing } = await this.#view.differenceTo(index, turn);
-    const found = await this.#read(
-      behind.map(({ key }) => key),
-      index,
-    );
+    const keys = behind.map(({ key }) => key);
+    const found = await unlessStopped(this.#read(keys, index), stop);
     const gone = this.#massDeletion.allowed(missing, (kind) => this.#view.countOf(kind));
     this.#options.onHeld?.(this.#massDeletion.held);
     if (anew || found.length + gone.length > 0) sink.onStatus('resync');
@@ -280,13 +295,27 @@ export class StoreSyncer implements Syncer {
     return updates;
   }
 
-  /** A gone revision asks for a new list at once; an unreachable store for patience, spread so that nodes do not march in step. */
-  async #recover(error: unknown, retryMs: number, signal: AbortSignal): Promise<void> {
+  /** A new list is asked for, at once: but not time and again, by a store whose watches never stand. */
+  #isGone(error: unknown): boolean {
     if (!(error instanceof AppError)) throw error;
     if (error instanceof HistoryReplacedError) this.#startNewHistory();
-    if (error.code === 'REVISION_GONE' || signal.aborted) return;
+    return error.code === 'REVISION_GONE';
+  }
+
+  /** An unreachable store asks for patience, spread so that nodes do not march in step. */
+  async #pause(error: AppError, retryMs: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
     const waitMs = retryMs * (0.5 + (this.#options.random ?? Math.random)());
     this.#options.onUnavailable?.(error, waitMs);
     await delay(waitMs, undefined, { signal }).catch(() => {}); // an abort only ends the wait
   }
+}
+
+/** Who stops does not wait for a store that does not answer. */
+function unlessStopped<T>(answer: Promise<T>, stop: AbortSignal): Promise<T> {
+  const stopped = Promise.withResolvers<never>();
+  const onStop = () => stopped.reject(new UnavailableError('stopped'));
+  stop.addEventListener('abort', onStop, { once: true });
+  if (stop.aborted) onStop();
+  return Promise.race([answer, stopped.promise]).finally(() => stop.removeEventListener('abort', onStop));
 }
