@@ -16,6 +16,7 @@ import { register as agent } from './commands/agent.ts';
 import { register as announced } from './commands/announced.ts';
 import { register as apiserver } from './commands/apiserver.ts';
 import { register as apply } from './commands/apply.ts';
+import { register as cluster } from './commands/cluster.ts';
 import { register as completion } from './commands/completion.ts';
 import { register as config } from './commands/config.ts';
 import { register as convert } from './commands/convert.ts';
@@ -80,6 +81,7 @@ const commands: readonly Register[] = [
   doctor,
   agent,
   apiserver,
+  cluster,
   version,
   completion,
   announced,
