@@ -72,6 +72,6 @@ export function withoutSecrets(text: string, secrets: readonly string[]): string
   return masked
     .replace(/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@"']*:[^\s/@"']*@/gi, `$1${mask}@`)
     .replace(/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g, mask)
-    .replace(/\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}/g, mask)
+    .replace(/\beyJ[\w-]{6,}\.[\w-]{8,}\.[\w-]{8,}/g, mask)
     .replace(/\b(bearer)\s+[\w.~+/-]{8,}=*/gi, `$1 ${mask}`);
 }

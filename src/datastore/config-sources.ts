@@ -6,9 +6,10 @@
  *      Of the names there, those that tune the client (k8sClientQPS...) have no meaning here and are passed over.
  */
 import { readFileSync } from 'node:fs';
-import { parse } from 'yaml';
+import { parse, YAMLParseError } from 'yaml';
 import { InvalidError, NotFoundError } from '../lib/errors.ts';
 import { Secret } from '../lib/secret.ts';
+import { isObject } from '../model/json.ts';
 import type { DatastoreConfig, EtcdConfig, KubernetesConfig, TlsConfig } from './config.ts';
 
 type Environment = { readonly [name: string]: string | undefined };
@@ -55,21 +56,22 @@ export function datastoreOfEnvironment(env: Environment): DatastoreConfig | null
 
 /** @throws {NotFoundError} {InvalidError} naming the file and the word. */
 export function datastoreOfFile(file: string): DatastoreConfig {
-  const written = parsedFile(file);
-  const spec = written.spec ?? {};
-  if (written.kind !== 'CalicoAPIConfig' || typeof spec !== 'object')
-    throw new InvalidError(`${file}: got kind ${JSON.stringify(written.kind)}, want CalicoAPIConfig`);
-  const words = new Map(Object.entries(spec).map(([name, value]) => [name, String(value)]));
-  return datastoreOf(words, file);
+  const { kind, spec } = parsedFile(file);
+  if (kind !== 'CalicoAPIConfig')
+    throw new InvalidError(`${file}: got kind ${JSON.stringify(kind)}, want CalicoAPIConfig`);
+  if (!isObject(spec)) throw new InvalidError(`${file}: got no spec, want one with datastoreType`);
+  const words = Object.entries(spec).filter(([, value]) => value !== '');
+  return datastoreOf(new Map(words.map(([name, value]) => [name, String(value)])), file);
 }
 
-function parsedFile(file: string): { kind?: unknown; spec?: object } {
+/** Every value as it is written: a password of digits is no number. A message of the parser may show a password. */
+function parsedFile(file: string): { readonly kind?: unknown; readonly spec?: unknown } {
   const text = textOf(file, 'the configuration');
-  try {
-    return (parse(text) as object | null) ?? {};
-  } catch (error) {
-    throw new InvalidError(`${file}: ${error instanceof Error ? error.message : error}`);
-  }
+  const document = parseDocument(text, { schema: 'failsafe', prettyErrors: true });
+  const [fault] = document.errors;
+  if (!fault) return document.toJS() ?? {};
+  const [at] = fault.linePos ?? [];
+  throw new InvalidError(`${file}: got no YAML: ${fault.code}${at ? ` at line ${at.line}` : ''}`);
 }
 
 function datastoreOf(words: Words, source: string): DatastoreConfig {
@@ -119,7 +121,7 @@ function endpointOf(source: string): (text: string) => string {
     const endpoint = text.trim();
     if (/^(https?|unix):\/\/\S+$/.test(endpoint)) return endpoint.replace(/\/+$/, '');
     throw new InvalidError(
-      `${source}: etcdEndpoints: got ${JSON.stringify(endpoint)}, want http://, https:// or unix:// and an address`,
+      `${source}: etcdEndpoints: got ${JSON.stringify(endpoint.replace(/.*@/s, '...@'))}, want http://, https:// or unix:// and an address`,
     );
   };
 }
