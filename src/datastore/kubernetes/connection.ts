@@ -191,7 +191,7 @@ class Session {
   end(reason: AppError): void {
     clearInterval(this.#ping);
     this.#reason ??= reason;
-    if (!this.#http.destroyed) this.#http.destroy();
+    if (!this.#http.destroyed) this.#http.destroy(reason); // without one, watches would end as if politely
   }
 
   async send(request: ApiRequest): Promise<ApiAnswer> {
