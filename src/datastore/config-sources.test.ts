@@ -81,3 +81,32 @@ test('a file that is not there, and a key that is not there, are named', () => {
     message: /etcdKeyFile \/nowhere\/key/,
   });
 });
+
+test('a word is what is written, not the number or null that it may look like', () => {
+  inFolder((write) => {
+    const config = datastoreOfFile(
+      write(
+        'a.cfg',
+        file('  etcdEndpoints: http://a:1\n  etcdUsername: u\n  etcdPassword: 0123\n  etcdCACertFile:\n'),
+      ),
+    );
+    assert.ok(config.type === 'etcd');
+    assert.equal(config.password?.reveal(), '0123');
+    assert.equal(config.tls, undefined);
+  });
+});
+
+test('what cannot be read is told without the secrets that stand in it', () => {
+  inFolder((write) => {
+    for (const [name, spec] of Object.entries({
+      unclosed: '  etcdEndpoints: http://a:1\n  etcdPassword: "hush\n',
+      'no-scheme': '  etcdEndpoints: u:hu@sh@a:1\n',
+    })) {
+      const path = write(name, file(spec));
+      assert.throws(
+        () => datastoreOfFile(path),
+        (error: Error) => error.message.includes(path) && !/hu@?sh/.test(error.message),
+      );
+    }
+  });
+});

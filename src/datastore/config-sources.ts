@@ -6,7 +6,7 @@
  *      Of the names there, those that tune the client (k8sClientQPS...) have no meaning here and are passed over.
  */
 import { readFileSync } from 'node:fs';
-import { parse, YAMLParseError } from 'yaml';
+import { type Document, parseDocument } from 'yaml';
 import { InvalidError, NotFoundError } from '../lib/errors.ts';
 import { Secret } from '../lib/secret.ts';
 import { isObject } from '../model/json.ts';
@@ -69,9 +69,18 @@ function parsedFile(file: string): { readonly kind?: unknown; readonly spec?: un
   const text = textOf(file, 'the configuration');
   const document = parseDocument(text, { schema: 'failsafe', prettyErrors: true });
   const [fault] = document.errors;
-  if (!fault) return document.toJS() ?? {};
+  if (!fault) return plainOf(file, document);
   const [at] = fault.linePos ?? [];
   throw new InvalidError(`${file}: got no YAML: ${fault.code}${at ? ` at line ${at.line}` : ''}`);
+}
+
+/** An alias that stands for nothing is found only here, and would be shown: `*secret`. */
+function plainOf(file: string, document: Document): object {
+  try {
+    return (document.toJS() as object | null) ?? {};
+  } catch {
+    throw new InvalidError(`${file}: got no YAML: an alias without its anchor`);
+  }
 }
 
 function datastoreOf(words: Words, source: string): DatastoreConfig {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One member of etcd, as it is spoken to: gRPC over one connection, to a host with or without TLS, or to a Unix socket. */
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
 import { type Client, createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { InvalidError } from '../../lib/errors.ts';
@@ -56,23 +56,38 @@ function targetOf(endpoint: string, tls: TlsConfig): Target {
     );
   const isTls = url.protocol === 'https:';
   const at = { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || (isTls ? 443 : 80)) };
-  const open = () => (isTls ? openTls(at, tls) : connectTcp(at));
+  const context = isTls ? contextOf(tls) : null;
+  const open = () => (context ? openTls(at, context) : connectTcp(at));
   return { url: url.origin, name: url.host, open };
+}
+
+/** @throws {InvalidError} for certificates and keys that are none; what was read is not shown. */
+function contextOf({ ca, cert, key }: TlsConfig): SecureContext {
+  try {
+    return createSecureContext({
+      minVersion: 'TLSv1.2',
+      ...(ca === undefined ? {} : { ca }),
+      ...(cert === undefined ? {} : { cert }),
+      ...(key === undefined ? {} : { key: key.reveal() }),
+    });
+  } catch (error) {
+    const { code = 'no code' } = error as NodeJS.ErrnoException;
+    throw new InvalidError(
+      `etcd: cannot use the certificates: ${code}: want PEM, and a key that belongs to them`,
+    );
+  }
 }
 
 /** A password has no place in an endpoint; if one is there it is not shown. */
 function shown(endpoint: string): string {
-  return endpoint.replace(/\/\/[^/@]*@/, '//...@');
+  return endpoint.replace(/\/\/.*@/s, '//...@');
 }
 
-function openTls(at: { readonly host: string; readonly port: number }, { ca, cert, key }: TlsConfig): Socket {
+function openTls(at: { readonly host: string; readonly port: number }, secureContext: SecureContext): Socket {
   return connectTls({
     ...at,
     ALPNProtocols: ['h2'],
     servername: isIP(at.host) ? '' : at.host,
-    minVersion: 'TLSv1.2',
-    ...(ca === undefined ? {} : { ca }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key: key.reveal() }),
+    secureContext,
   });
 }
