@@ -76,6 +76,17 @@ for (const env of environments) {
   });
 }
 
+for (const token of [`*${seed}`, `${seed}: x: [`, `"${seed}`, `!${seed} x`]) {
+  test(`a kubeconfig with token ${token.replace(seed, '...')}: the error shows no secret`, async () => {
+    using session = new CliSession({ MUSLIN_DATASTORE: undefined });
+    const text = `kind: Config\nusers:\n- name: u\n  user:\n    token: ${token}\n`;
+    const words = ['get', 'tiers', '--kubeconfig', session.write('kubeconfig', text)];
+    const outcome = await session.run(words);
+    assert.equal(outcome.code, 5, outcome.notes.join('\n'));
+    assert.equal(shows(outcome), false, outcome.notes.join('\n'));
+  });
+}
+
 test('a server that says our token back is not quoted', async () => {
   const server = createServer((request, response) => {
     const message = `I do not know ${request.headers.authorization}`;
