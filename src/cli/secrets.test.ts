@@ -34,7 +34,7 @@ const files: readonly [string, string, number][] = [
   [
     'a key that is none',
     `  etcdEndpoints: https://127.0.0.1:1\n  etcdKey: ${seed}\n  etcdCert: ${seed}\n`,
-    6,
+    5,
   ],
   [
     'a cluster that is away',
