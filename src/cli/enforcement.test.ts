@@ -77,3 +77,30 @@ test('--no-wait asks nobody', async () => {
     notes: [],
   });
 });
+
+test('a part of a millisecond is waited whole: timers take whole ones', async () => {
+  const asked: string[] = [];
+  using cli = new CliSession();
+  const layout = new LabLayout(`${cli.folder}/lab`);
+  mkdirSync(dirname(layout.datastore), { recursive: true });
+  mkdirSync(layout.nodeFolder('node1'), { recursive: true });
+  writeFileSync(layout.specFile, JSON.stringify(labSpec(['node1'], [])));
+  const open = (socket: string, status: number, body: string) => {
+    const server = createServer((request, response) => {
+      asked.push(request.url ?? '');
+      response.writeHead(status, { connection: 'close' }).end(body);
+    });
+    return new Promise<Server>((resolve) => server.listen(socket, () => resolve(server)));
+  };
+  const daemon = await open(layout.daemonSocket, 200, '{"revision": "1"}');
+  const agent = await open(layout.agentSocket('node1'), 204, '');
+  const words = ['apply', '-f', '-', '--lab', layout.folder, '--timeout', '100.5ms'];
+  const { code, notes } = await cli.run(words, namespace);
+  daemon.close();
+  agent.close();
+  assert.equal(code, 0, notes.join());
+  assert.deepEqual(
+    asked.map((url) => /timeoutMs=([^&]*)/.exec(url)?.[1]),
+    ['101', '101'],
+  );
+});

@@ -64,7 +64,7 @@ export async function untilNodesEnforce(
   const { layout, spec } = place.lab;
   const { untilEnforced } = await import('../lab/control.ts');
   const revision = await positionAfter(store, written);
-  const { milliseconds, late } = await untilEnforced(layout, spec, revision, timeoutMs);
+  const { milliseconds, late } = await untilEnforced(layout, spec, revision, Math.ceil(timeoutMs));
   const inForce = spec.nodes.filter(({ name }) => !late.some(({ node }) => node === name)).length;
   for (const { node, reasons } of late) {
     io.note(`${node} does not enforce it yet: ${reasons.join('; ') || 'it gave no reason'}`);
