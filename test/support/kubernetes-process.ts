@@ -42,7 +42,14 @@ export class ApiProcess implements AsyncDisposable {
     const [kubeconfig = ''] = this.config.kubeconfig;
     rmSync(kubeconfig, { force: true });
     const place = ['--folder', join(this.#folder, 'state'), '--kubeconfig', kubeconfig];
-    const words = ['--disable-warning=ExperimentalWarning', main, 'apiserver', '--listen', `127.0.0.1:${this.#port}`, ...place];
+    const words = [
+      '--disable-warning=ExperimentalWarning',
+      main,
+      'apiserver',
+      '--listen',
+      `127.0.0.1:${this.#port}`,
+      ...place,
+    ];
     this.#child = spawn(process.execPath, words, { stdio: 'ignore' });
     running.add(this.#child);
     for (const end = performance.now() + patienceMs; !existsSync(kubeconfig); await delay(20))
