@@ -146,7 +146,7 @@ export async function untilEnforced(
     layout.daemonSocket,
     `/settled?revision=${encodeURIComponent(revision)}&timeoutMs=${timeoutMs}`,
   );
-  const { revision: target } = settled.body as { revision: string | null };
+  const target = (settled.body as { revision?: string | null } | null)?.revision ?? null;
   const answers = await Promise.all(
     spec.nodes.map(async ({ name }) => {
       const path = `/enforced?revision=${encodeURIComponent(target ?? revision)}&timeoutMs=${timeoutMs}`;

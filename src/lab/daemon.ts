@@ -108,12 +108,14 @@ class Settled {
     }
   }
 
-  /** Resolves with that position and ours once everything up to `revision` was seen and done. */
+  /** Resolves with that position and ours once everything up to `revision` was seen and done; null: not in time, or the store is away. */
   async until(revision: Revision, signal: AbortSignal): Promise<Revision | null> {
     const asking = setInterval(() => this.#asked.ring(), askEveryMs);
     while (!this.#isSettled(revision) && !signal.aborted) await this.#settled.next(signal);
     clearInterval(asking);
-    return this.#isSettled(revision) ? later(revision, positionOf(await this.#ours())) : null;
+    if (!this.#isSettled(revision)) return null;
+    const ours = await this.#ours().catch(unlessRefused);
+    return ours && later(revision, positionOf(ours));
   }
 
   /** What this process writes back. */
@@ -130,6 +132,11 @@ class Settled {
     this.#revision = revision;
     this.#settled.ring();
   }
+}
+
+function unlessRefused(error: unknown): null {
+  if (error instanceof AppError) return null;
+  throw error;
 }
 
 function poolsOf(items: readonly Stored[]): readonly Cidr[] {
@@ -150,10 +157,15 @@ function serve(layout: LabLayout, settled: Settled): Promise<Server> {
       response.writeHead(404).end();
       return;
     }
+    const timeoutMs = Number(url.searchParams.get('timeoutMs') ?? '10000');
+    if (!(timeoutMs >= 0 && timeoutMs < 2 ** 31)) {
+      response.writeHead(400).end();
+      return;
+    }
     const gone = new AbortController();
     response.once('close', () => gone.abort());
-    const timeout = AbortSignal.timeout(Number(url.searchParams.get('timeoutMs') ?? '10000'));
-    void settled.until(revision as Revision, AbortSignal.any([gone.signal, timeout])).then((settledAt) => {
+    const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(timeoutMs)]);
+    void settled.until(revision as Revision, signal).then((settledAt) => {
       response.writeHead(settledAt === null ? 503 : 200, { 'content-type': 'application/json' });
       response.end(JSON.stringify({ revision: settledAt }));
     });

@@ -159,7 +159,10 @@ export class Connection {
     live.pinging ??= answerOf(live.session).then((isAlive) => {
       live.pinging = null;
       if (isAlive) live.heardAt = performance.now();
-      else live.session.destroy(new ConnectError(`no answer within ${pingMs} ms`, Code.Unavailable));
+      else {
+        this.#forget(live); // at once: who asks before it says that it is closed gets another
+        live.session.destroy(new ConnectError(`no answer within ${pingMs} ms`, Code.Unavailable));
+      }
     });
     return live.pinging;
   }
@@ -169,10 +172,12 @@ export class Connection {
 function answerOf(session: ClientHttp2Session): Promise<boolean> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => resolve(false), pingMs);
-    session.ping((error) => {
+    const done = (isAlive: boolean) => {
       clearTimeout(timer);
-      resolve(error === null);
-    });
+      resolve(isAlive);
+    };
+    if (session.destroyed) done(false);
+    else session.ping((error) => done(error === null));
   });
 }
 
