@@ -41,3 +41,16 @@ test("a folder with someone's files is no lab's: neither up nor down touches it"
     rmSync(layout.folder, { recursive: true });
   }
 });
+
+test('a lab on etcd without the program is refused before anything is made, and says what is wanted', async () => {
+  const layout = new LabLayout(join(tmpdir(), 'muslin-no-etcd'));
+  const { PATH } = process.env;
+  process.env.PATH = '/nowhere';
+  try {
+    const spec = labSpec(['node1'], [], 'nftables', 'etcd');
+    await assert.rejects(startLab(layout, spec), /etcd, which is not on PATH: want/);
+    assert.equal(existsSync(layout.folder), false);
+  } finally {
+    process.env.PATH = PATH;
+  }
+});

@@ -35,7 +35,7 @@ import { removeFabric } from './fabric.ts';
 import { cliEntry, type LabLayout } from './layout.ts';
 import { type LabNode, type LabSpec, poolName } from './spec.ts';
 import { labDatastore } from './store-place.ts';
-import { startStoreServer } from './store-server.ts';
+import { startStoreServer, wantStoreProgram } from './store-server.ts';
 
 const startTimeoutMs = 60_000;
 
@@ -44,6 +44,7 @@ export async function startLab(layout: LabLayout, spec: LabSpec): Promise<void> 
   if (isRunning(layout))
     throw new AlreadyExistsError(`a lab runs already in ${layout.folder}; end it with: muslin lab down`);
   wantShortPaths(layout, spec);
+  wantStoreProgram(spec, process.env.PATH);
   await stopLab(layout); // what a lab left that was not ended in order
   mkdirSync(layout.bpffs, { recursive: true, mode: 0o700 });
   writeFileSync(layout.specFile, `${JSON.stringify(spec, null, 2)}\n`);

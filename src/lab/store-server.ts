@@ -6,13 +6,22 @@
  * Invariants: it outlives the lab's own process, as a cluster's store outlives its nodes; `lab down` ends it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { installDefinitions } from '../datastore/kubernetes/definitions.ts';
 import { openDatastore } from '../datastore/open.ts';
-import { AppError, assertNever, UnavailableError } from '../lib/errors.ts';
+import { AppError, assertNever, UnavailableError, UnsupportedError } from '../lib/errors.ts';
 import { customResourceDefinitions } from '../model/schema/custom-resource-definitions.ts';
 import { serviceRanges } from './allocation.ts';
 import { cliEntry, type LabLayout } from './layout.ts';
@@ -20,6 +29,24 @@ import type { DatastoreName, LabSpec } from './spec.ts';
 import { labDatastore } from './store-place.ts';
 
 const patienceMs = 15_000;
+
+/** Before anything is made. @throws {UnsupportedError} */
+export function wantStoreProgram({ datastore }: LabSpec, path: string | undefined): void {
+  if (datastore !== 'etcd' || (path ?? '').split(delimiter).some((folder) => isProgram(join(folder, 'etcd'))))
+    return;
+  throw new UnsupportedError(
+    "a lab on etcd needs the program etcd, which is not on PATH: want Debian's etcd-server, or etcd 3.4 or later",
+  );
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** Until it answers, and knows Calico's kinds. @throws {UnavailableError} */
 export async function startStoreServer(layout: LabLayout, spec: LabSpec): Promise<void> {
@@ -112,16 +139,21 @@ function apiArguments(layout: LabLayout): readonly string[] {
 async function untilAnswering(layout: LabLayout, spec: LabSpec): Promise<void> {
   const deadline = performance.now() + patienceMs;
   for (;;) {
+    const isRunning = isStoreRunning(layout);
     try {
       return await prepare(layout, spec.datastore);
     } catch (error) {
-      if (!(error instanceof AppError) || performance.now() > deadline)
+      if (!(error instanceof AppError) || !isRunning || performance.now() > deadline)
         throw new UnavailableError(
-          `the lab's ${spec.datastore} does not answer; see ${layout.storeLog}: ${error}`,
+          `the lab's ${spec.datastore} ${isRunning ? 'does not answer' : 'ended'}; see ${layout.storeLog}: ${messageOf(error)}`,
         );
       await delay(50);
     }
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 async function prepare(layout: LabLayout, name: DatastoreName): Promise<void> {
