@@ -78,6 +78,20 @@ describe('on a Kubernetes store', () => {
     assert.equal(await orderOf('ssa'), '6');
   });
 
+  test('--server-side after apply: a pod that was bound meanwhile stays where it is', async () => {
+    const node = '{apiVersion: v1, kind: Node, metadata: {name: n1}}';
+    const pod = '{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: m, image: i}]}}';
+    const account = '{apiVersion: v1, kind: ServiceAccount, metadata: {name: default}}';
+    assert.equal((await cli.run(['apply', '-f', '-'], account)).code, 0);
+    assert.equal((await cli.run(['apply', '-f', '-'], `${node}\n---\n${pod}`)).code, 0);
+    const bind = ['patch', 'pod', 'p', '-p', '{"spec":{"nodeName":"n1"}}'];
+    assert.equal((await cli.run(bind)).code, 0);
+    assert.equal((await cli.run(['apply', '-f', '-'], pod)).code, 0);
+    const { code, notes } = await cli.run(['apply', '-f', '-', '--server-side'], pod);
+    assert.equal(code, 0, notes.join());
+    assert.equal((await cli.run(['get', 'pod', 'p', '-o', 'jsonpath={.spec.nodeName}'])).out, 'n1');
+  });
+
   test('delete waits until finalizers are done, and says what keeps an object', async () => {
     await cli.run(['apply', '-f', '-'], tier('kept', 5, ', finalizers: [example.com/keep]'));
     const late = await cli.run(['delete', 'tier', 'kept', '--timeout', '200ms']);

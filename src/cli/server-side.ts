@@ -8,9 +8,9 @@
  */
 import type { Stored } from '../contract/datastore.ts';
 import { KubernetesStore } from '../datastore/kubernetes/store.ts';
-import { AppError, PartialWriteError, UnsupportedError } from '../lib/errors.ts';
+import { AppError, NotFoundError, PartialWriteError, UnsupportedError } from '../lib/errors.ts';
 import { keyOf } from '../model/kinds.ts';
-import { originAnnotation, type Resource } from '../model/types.ts';
+import { originAnnotation, type Resource, type ResourceKey } from '../model/types.ts';
 import type { ApplyOptions } from './apply-resources.ts';
 import { type DryRun, dryRunMarks } from './dry-run.ts';
 import { untilNodesEnforce, waitingTime } from './enforcement.ts';
@@ -18,7 +18,7 @@ import type { Io } from './io.ts';
 import { nameOfKey, objectName } from './object-name.ts';
 import { findPlace, openStore } from './place.ts';
 import { plainOutput } from './plain-output.ts';
-import { refuseReserved } from './write-plan.ts';
+import { refuseReserved, withKept } from './write-plan.ts';
 import { validResources } from './write-resources.ts';
 
 export interface ServerSideOptions extends ApplyOptions {
@@ -62,18 +62,24 @@ async function applyEach(
   const applied: Stored[] = [];
   for (const resource of resources) {
     try {
-      applied.push(
-        await store.apply(keyOf(resource), withoutOrigin(resource), {
-          manager,
-          force,
-          dryRun: isDry(dryRun),
-        }),
-      );
+      const key = keyOf(resource);
+      const object = withoutOrigin(await keeping(store, key, resource));
+      applied.push(await store.apply(key, object, { manager, force, dryRun: isDry(dryRun) }));
     } catch (error) {
       throw withWhatWasDone(error, resource, applied);
     }
   }
   return applied;
+}
+
+/** What `apply` keeps (a pod's node, a Service's address) it manages from then on: to leave it out would take it away. */
+async function keeping(store: KubernetesStore, key: ResourceKey, resource: Resource): Promise<Resource> {
+  try {
+    return withKept(resource, (await store.get(key)).resource);
+  } catch (error) {
+    if (error instanceof NotFoundError) return resource;
+    throw error;
+  }
 }
 
 function isDry(dryRun: DryRun): boolean {

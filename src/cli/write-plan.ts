@@ -157,7 +157,7 @@ function fresh(resource: Resource): Resource {
 }
 
 /** @param written - from a stream, for instance one that `get -o yaml` filled: the place it was read at before counts. */
-function withKept(written: Resource, before: Resource): Resource {
+export function withKept(written: Resource, before: Resource): Resource {
   const status = written.status === undefined && before.status !== undefined ? { status: before.status } : {};
   const node = textAt(before, 'spec', 'nodeName');
   const keepsNode =
