@@ -70,6 +70,16 @@ export interface ApiServer {
 
 const admin: User = { name: 'muslin-admin', groups: [administrators] };
 
+/** @returns the port of TLS. @throws {UnsupportedError} */
+async function listen(
+  wire: Wire,
+  { host = '127.0.0.1', port = 0, socketPath }: ApiServerOptions,
+): Promise<number> {
+  const free = await wire.listenTls(host, port);
+  if (socketPath !== undefined) await wire.listenSocket(socketPath);
+  return free;
+}
+
 export async function startApiServer(options: ApiServerOptions = {}): Promise<ApiServer> {
   const { folder, host = '127.0.0.1' } = options;
   const temporary =
@@ -86,8 +96,16 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
   const own = { commonName: 'kube-apiserver', alternativeNames: namesOf(host) };
   const keys = keptKeys(authority, place, 'server', own);
   const wire = new Wire({ answer: (asked) => requests.answer(asked), faults, ca, keys });
-  const port = await wire.listenTls(host, options.port ?? 0);
-  if (options.socketPath !== undefined) await wire.listenSocket(options.socketPath);
+  const stop = async () => {
+    await wire.close();
+    stopControllers();
+    serving.store.close();
+    if (temporary !== null) rmSync(temporary, { recursive: true, force: true });
+  };
+  const port = await listen(wire, options).catch(async (error: unknown) => {
+    await stop();
+    throw error;
+  });
   const url = `https://${host}:${port}`;
   const issue = ({ name, groups }: User) => authority.issue({ commonName: name, organizations: groups });
   const adminKeys = () =>
@@ -102,12 +120,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
     adminKeys,
     adminKubeconfig: () => kubeconfig(url, ca, admin.name, adminKeys()),
     kubeconfigOf: (user) => kubeconfig(url, ca, user.name, issue(user)),
-    stop: async () => {
-      await wire.close();
-      stopControllers();
-      serving.store.close();
-      if (temporary !== null) rmSync(temporary, { recursive: true, force: true });
-    },
+    stop,
   };
 }
 

@@ -6,7 +6,8 @@
  * Invariants: a reader of a watch who is too slow loses his stream, so that nobody's slowness fills our memory.
  */
 
-import { chmodSync, rmSync } from 'node:fs';
+import type { EventEmitter } from 'node:events';
+import { chmodSync, rmSync, statSync } from 'node:fs';
 import {
   createServer,
   type IncomingMessage,
@@ -30,6 +31,7 @@ import {
   type Server as SocketServer,
 } from 'node:net';
 import type { PeerCertificate, TLSSocket } from 'node:tls';
+import { UnsupportedError } from '../lib/errors.ts';
 import type { Answer, EventSink } from './answer.ts';
 import type { KeyPair } from './certificates.ts';
 import type { Fault, Faults, OpenConnections, RefusalStatus } from './faults.ts';
@@ -89,10 +91,7 @@ export class Wire implements OpenConnections {
     server.on('connection', (socket: Socket) => this.#keepSocket(socket));
     server.on('sessionError', () => {});
     this.#listeners.push(server as unknown as SocketServer);
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(port, host, resolve);
-    });
+    await listening(server, `${host}:${port}`, (done) => server.listen(port, host, done));
     return (server.address() as AddressInfo).port;
   }
 
@@ -107,11 +106,8 @@ export class Wire implements OpenConnections {
       firstBytes(socket, (isHttp2) => (isHttp2 ? http2 : http1).emit('connection', socket));
     });
     this.#listeners.push(door);
-    rmSync(path, { force: true });
-    await new Promise<void>((resolve, reject) => {
-      door.once('error', reject);
-      door.listen(path, resolve);
-    });
+    if (statSync(path, { throwIfNoEntry: false })?.isSocket()) rmSync(path); // left by one that was killed
+    await listening(door, path, (done) => door.listen(path, done));
     chmodSync(path, 0o600);
   }
 
@@ -382,4 +378,18 @@ function setReading(socket: Socket, reading: boolean): void {
     ._handle;
   if (reading) handle?.readStart();
   else handle?.readStop();
+}
+
+/** @throws {UnsupportedError} where somebody else listens, or nobody may. */
+async function listening(
+  server: EventEmitter,
+  where: string,
+  listen: (done: () => void) => void,
+): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    listen(resolve);
+  }).catch(({ code, message }: NodeJS.ErrnoException) => {
+    throw new UnsupportedError(`cannot listen on ${where}: ${code ?? message}`);
+  });
 }

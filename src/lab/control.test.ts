@@ -9,6 +9,7 @@ import { InvalidError } from '../lib/errors.ts';
 import { labProcessProblem, startLab, stopLab } from './control.ts';
 import { LabLayout } from './layout.ts';
 import { labSpec } from './spec.ts';
+import { claimStart } from './start-claim.ts';
 
 test('the process of a lab is well when it answers, whatever it says, and gone when nobody listens', async () => {
   const layout = new LabLayout(mkdtempSync(join(tmpdir(), 'muslin-control-')));
@@ -53,4 +54,23 @@ test('a lab on etcd without the program is refused before anything is made, and 
   } finally {
     process.env.PATH = PATH;
   }
+});
+
+test('a lab that is being started is not started by another until that is over', async () => {
+  const layout = new LabLayout(join(tmpdir(), 'muslin-claimed'));
+  const spec = labSpec(['node1'], []);
+  {
+    await using _ = await claimStart(layout);
+    await assert.rejects(startLab(layout, spec), /is being started in .* already/);
+    assert.equal(existsSync(layout.folder), false);
+  }
+  await using _ = await claimStart(layout);
+});
+
+test('a folder that cannot be made is named', async () => {
+  const layout = new LabLayout('/sys/muslin');
+  await assert.rejects(
+    startLab(layout, labSpec(['node1'], [])),
+    /cannot make lab folder \/sys\/muslin: E[A-Z]+: want/,
+  );
 });

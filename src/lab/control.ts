@@ -28,12 +28,19 @@ import { MNT_DETACH } from '../kernel/sys/constants.ts';
 import { sys } from '../kernel/sys/open.ts';
 import { familyOf } from '../lib/address.ts';
 import type { Revision } from '../lib/brand.ts';
-import { AlreadyExistsError, InvalidError, TimeoutError, UnavailableError } from '../lib/errors.ts';
+import {
+  AlreadyExistsError,
+  ForbiddenError,
+  InvalidError,
+  TimeoutError,
+  UnavailableError,
+} from '../lib/errors.ts';
 import { keyPath } from '../model/kinds.ts';
 import type { Resource, ResourceKey } from '../model/types.ts';
 import { removeFabric } from './fabric.ts';
 import { cliEntry, type LabLayout } from './layout.ts';
 import { type LabNode, type LabSpec, poolName } from './spec.ts';
+import { claimStart } from './start-claim.ts';
 import { labDatastore } from './store-place.ts';
 import { startStoreServer, wantStoreProgram } from './store-server.ts';
 
@@ -45,13 +52,26 @@ export async function startLab(layout: LabLayout, spec: LabSpec): Promise<void> 
     throw new AlreadyExistsError(`a lab runs already in ${layout.folder}; end it with: muslin lab down`);
   wantShortPaths(layout, spec);
   wantStoreProgram(spec, process.env.PATH);
+  await using _ = await claimStart(layout);
   await stopLab(layout); // what a lab left that was not ended in order
-  mkdirSync(layout.bpffs, { recursive: true, mode: 0o700 });
+  makeFolder(layout);
   writeFileSync(layout.specFile, `${JSON.stringify(spec, null, 2)}\n`);
   await startStoreServer(layout, spec);
   await seed(layout, spec);
   spawnDaemon(layout);
   await untilReady(layout, spec);
+}
+
+/** @throws {ForbiddenError} */
+function makeFolder(layout: LabLayout): void {
+  try {
+    mkdirSync(layout.bpffs, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new ForbiddenError(
+      `cannot make lab folder ${layout.folder}: ${code}: want one that can be written: --lab or MUSLIN_LAB`,
+    );
+  }
 }
 
 /** sun_path of struct sockaddr_un holds 108 bytes with the final NUL: unix(7). */
