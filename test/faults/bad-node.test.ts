@@ -168,7 +168,13 @@ function writeBehindBack(
     db.exec("BEGIN IMMEDIATE; UPDATE fact SET value = value + 1 WHERE name = 'revision'");
     const revision = Number(db.prepare("SELECT value FROM fact WHERE name = 'revision'").get()?.value);
     db.prepare('INSERT INTO resource VALUES (?, ?, ?, ?, ?)').run(kind, '', name, revision, body);
-    db.prepare('INSERT INTO log VALUES (?, ?, ?, ?, ?)').run(revision, kind, '', name, body);
+    db.prepare('INSERT INTO log (revision, kind, namespace, name, body) VALUES (?, ?, ?, ?, ?)').run(
+      revision,
+      kind,
+      '',
+      name,
+      body,
+    );
     db.exec('COMMIT');
   }
   db.close();

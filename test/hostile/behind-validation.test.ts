@@ -84,7 +84,13 @@ class Node implements AsyncDisposable {
       revision,
       body,
     );
-    db.prepare('INSERT INTO log (revision, kind, namespace, name, body) VALUES (?, ?, ?, ?, ?)').run(revision, kind, namespace, name, body);
+    db.prepare('INSERT INTO log (revision, kind, namespace, name, body) VALUES (?, ?, ?, ?, ?)').run(
+      revision,
+      kind,
+      namespace,
+      name,
+      body,
+    );
     await this.follow();
   }
 
