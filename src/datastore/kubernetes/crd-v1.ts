@@ -16,7 +16,7 @@ const metadataAnnotation = 'projectcalico.org/metadata';
 const defaultTierPrefix = 'default.';
 
 export function fromCrdV1(kind: ResourceKind, stored: Resource): Resource {
-  const { annotations, ...metadata } = stored.metadata;
+  const { annotations, labels, ...metadata } = stored.metadata;
   const { [metadataAnnotation]: kept, ...others } = isObject(annotations) ? annotations : {};
   const own = keptMetadata(kept);
   return {
@@ -27,7 +27,7 @@ export function fromCrdV1(kind: ResourceKind, stored: Resource): Resource {
       ...metadata,
       name: nameOf(kind, stored),
       ...merged('annotations', others, own.annotations),
-      ...merged('labels', isObject(metadata.labels) ? metadata.labels : {}, own.labels),
+      ...merged('labels', isObject(labels) ? labels : {}, own.labels),
     },
   };
 }

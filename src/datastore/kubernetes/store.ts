@@ -9,7 +9,7 @@
  * Next:       connection.ts, access.ts (who and where), lists.ts, watches.ts, writes.ts, served-kinds.ts.
  */
 import type { Datastore, Index, Listed, Stored, WatchEvent, Write } from '../../contract/datastore.ts';
-import { formatPosition, parsePosition, partOf } from '../../contract/revision.ts';
+import { formatPosition, type Position, parsePosition, partOf } from '../../contract/revision.ts';
 import type { Revision } from '../../lib/brand.ts';
 import {
   AppError,
@@ -167,7 +167,7 @@ export class KubernetesStore implements Datastore {
     const before = this.#served;
     const served = await this.#discover();
     const position = await this.#startOf(from, served);
-    if (before && isWhole(position, before) && !isSame(before, served)) throw otherKinds();
+    if (before && isWhole(parsePosition(from), before) && !isSame(before, served)) throw otherKinds();
     const changed = new AbortController();
     const stop = () => changed.abort();
     signal.addEventListener('abort', stop, { once: true });
@@ -288,7 +288,8 @@ function isSame(a: ServedKinds, b: ServedKinds): boolean {
 }
 
 /** Of a list of everything; others watch what they listed. */
-function isWhole(position: ReadonlyMap<ResourceKind, bigint>, served: ServedKinds): boolean {
+function isWhole(position: Position | null, served: ServedKinds): boolean {
+  if (position === null || typeof position === 'bigint') return false;
   return position.size > 1 && [...served.keys()].every((kind) => position.has(kind));
 }
 
