@@ -6,6 +6,10 @@ cd "$(dirname "$0")/.."
 [ "$(id -u)" = 0 ] || { echo "make lab: want root: it makes network namespaces" >&2; exit 1; }
 
 if ./muslin lab status >/dev/null 2>&1; then
+  for wanted in ${DATAPLANE:+"\"dataplane\": \"$DATAPLANE\""} ${DATASTORE:+"\"datastore\": \"$DATASTORE\""}; do
+    grep -qF "$wanted" "${MUSLIN_LAB:-.lab}/lab.json" ||
+      { echo "make lab: a lab runs already, and not with $wanted: end it first: make lab-down" >&2; exit 1; }
+  done
   echo "a lab runs already: the demo is put into it"
   ./muslin apply -f examples/demo/workloads.yaml
 else
