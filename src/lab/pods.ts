@@ -17,6 +17,7 @@ import { EINVAL } from '../kernel/sys/constants.ts';
 import { createWorkloadLink, cutWorkloadLink } from '../kernel/workload-link.ts';
 import type { Address, Cidr } from '../lib/brand.ts';
 import { AppError, KernelError } from '../lib/errors.ts';
+import { listAt, textAt } from '../model/json.ts';
 import { workloadInterfaceName } from '../model/kubernetes/pod.ts';
 import type { Resource } from '../model/types.ts';
 import { EchoServers } from './echo.ts';
@@ -195,8 +196,22 @@ function runningStatus(pod: Resource, place: Assignment): Resource {
     phase: 'Running',
     podIP: place.addresses[0],
     podIPs,
+    ...readiness(pod),
   };
   return { ...pod, spec: { ...(pod.spec as object), nodeName: place.node }, status };
+}
+
+/** A Pod that is not ready is no endpoint of any Service, and kubectl counts ready containers. */
+function readiness(pod: Resource): object {
+  const others = listAt(pod, 'status', 'conditions').filter((each) => textAt(each, 'type') !== 'Ready');
+  const containerStatuses = listAt(pod, 'spec', 'containers').map((container) => ({
+    name: textAt(container, 'name'),
+    image: textAt(container, 'image'),
+    imageID: '',
+    ready: true,
+    restartCount: 0,
+  }));
+  return { conditions: [...others, { type: 'Ready', status: 'True' }], containerStatuses };
 }
 
 function failedStatus(pod: Resource, message: string): Resource {
