@@ -33,7 +33,7 @@ import type { Log } from './log.ts';
 import type { Looking } from './looking.ts';
 
 /** How long the watch may take before a list is read for whoever waits. */
-const askAfterMs = 500;
+const askAfterMs = 100;
 
 export interface StatusReport {
   readonly node: string;

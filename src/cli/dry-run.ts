@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** `--dry-run`: what would be written, by our own plan (client) and, asked too, by the store's word (server). */
 import type { Datastore, Stored, Write } from '../contract/datastore.ts';
+import { writeWhole } from './write-parts.ts';
 
 /** As kubectl's. */
 export const dryRuns = ['none', 'client', 'server'] as const;
@@ -24,6 +25,6 @@ export async function writeOrTry(
   writes: readonly Write[],
   dryRun: DryRun,
 ): Promise<readonly Stored[]> {
-  if (dryRun === 'none') return store.writeAll(writes);
+  if (dryRun === 'none') return writeWhole(store, writes);
   return dryRun === 'server' && store.tryAll ? store.tryAll(writes) : [];
 }

@@ -39,7 +39,13 @@ export function exitCodeOf(error: unknown): ExitCode {
 export function errorText(error: unknown): string {
   if (error instanceof InvalidError && error.faults.length > 0) return error.faults.map(faultText).join('\n');
   if (error instanceof AppError) return `error: ${error.message}`;
+  if (isOfTheSystem(error)) return `error: ${error.message}`;
   return `error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+}
+
+/** A file or socket that the system refuses: where in our code that was helps nobody. */
+function isOfTheSystem(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && 'errno' in error;
 }
 
 export function faultText(fault: Fault): string {

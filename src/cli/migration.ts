@@ -15,6 +15,7 @@ import { manifestsOf } from './manifests.ts';
 import { objectName } from './object-name.ts';
 import { findPlace, openStore, type PlaceOptions } from './place.ts';
 import { plural } from './plural.ts';
+import { writeInParts } from './write-parts.ts';
 import { planWrites } from './write-plan.ts';
 
 export interface ExportOptions extends PlaceOptions {
@@ -26,8 +27,6 @@ export interface ImportOptions extends PlaceOptions {
 }
 
 const clusterKey: ResourceKey = { kind: 'ClusterInformation', name: 'default' };
-/** Transactions of this many objects: etcd's default limit is 128 operations. */
-const atOnce = 100;
 
 /** @throws {ConflictError} unless the store is locked: what is written meanwhile would be lost. */
 export async function exportStore(options: ExportOptions, io: Io): Promise<void> {
@@ -138,20 +137,6 @@ const madeByKubernetes: readonly ResourceKind[] = [
 
 function isKeptByKubernetes(resource: Resource): boolean {
   return !madeByKubernetes.includes(keyOf(resource).kind);
-}
-
-async function writeInParts(store: Datastore, writes: readonly Write[]): Promise<void> {
-  for (let at = 0; at < writes.length; at += atOnce) {
-    try {
-      await store.writeAll(writes.slice(at, at + atOnce));
-    } catch (error) {
-      if (at === 0 || !(error instanceof AppError)) throw error;
-      throw new PartialWriteError(
-        `${error.message}; ${at} of ${writes.length} objects were written before; import again when that is mended`,
-        { cause: error },
-      );
-    }
-  }
 }
 
 function tellLeftOut(resources: readonly Resource[]): void {

@@ -20,7 +20,7 @@ import {
   UnavailableError,
   UnsupportedError,
 } from '../../lib/errors.ts';
-import { memberAt } from '../../model/json.ts';
+import { memberAt, textAt } from '../../model/json.ts';
 import type { Resource, ResourceKey, ResourceKind } from '../../model/types.ts';
 import type { KubernetesConfig } from '../config.ts';
 import { clusterAccess } from './access.ts';
@@ -150,10 +150,8 @@ export class KubernetesStore implements Datastore {
 
   /** What needs another of them to be there first, is left to the write. */
   async tryAll(writes: readonly Write[]): Promise<readonly Stored[]> {
-    const born = new Set(
-      writes.flatMap(({ op, key }) => (op === 'create' && key.kind === 'Namespace' ? [key.name] : [])),
-    );
-    const independent = writes.filter(({ key }) => key.namespace === undefined || !born.has(key.namespace));
+    const born = new Set(writes.filter(({ op }) => op === 'create').map(({ key }) => keyText(key)));
+    const independent = writes.filter((write) => !needsOf(write).some((needed) => born.has(needed)));
     const stored: (Stored | null)[] = [];
     for (let at = 0; at < independent.length; at += atOnce) {
       const part = independent.slice(at, at + atOnce);
@@ -299,6 +297,20 @@ function otherKinds(): RevisionGoneError {
 
 function placeOf(namespace: string | undefined): ListOptions {
   return namespace === undefined ? {} : { namespace };
+}
+
+/** What has to be there before: the namespace, and a pod's account. */
+function needsOf(write: Write): readonly string[] {
+  const { kind, namespace } = write.key;
+  if (namespace === undefined) return [];
+  const account =
+    kind === 'Pod' && write.op !== 'delete'
+      ? textAt(write.resource, 'spec', 'serviceAccountName') || 'default'
+      : null;
+  return [
+    keyText({ kind: 'Namespace', name: namespace }),
+    ...(account === null ? [] : [keyText({ kind: 'ServiceAccount', namespace, name: account })]),
+  ];
 }
 
 function numberOf(revision: Revision | undefined): bigint {
