@@ -4,8 +4,8 @@
  *
  * @see Calico documentation, "Migrate from etcd to the Kubernetes datastore"
  */
-import type { Datastore, Stored, Write } from '../contract/datastore.ts';
-import { AppError, ConflictError, InvalidError, NotFoundError, PartialWriteError } from '../lib/errors.ts';
+import type { Datastore, Stored } from '../contract/datastore.ts';
+import { ConflictError, InvalidError, NotFoundError, PartialWriteError } from '../lib/errors.ts';
 import { calicoVersion, keyOf, kindRow } from '../model/kinds.ts';
 import type { Resource, ResourceKey, ResourceKind } from '../model/types.ts';
 import { validateResource } from '../model/validate/resource.ts';
