@@ -42,6 +42,9 @@ const largestLine = 16 * 1024 * 1024;
 const busyTries = 5;
 const longestBusyMs = 10_000;
 
+/** Megabytes, of all lists under way at once: beyond Node's 10 it refuses new streams (ENHANCE_YOUR_CALM). */
+const maxSessionMemory = 512;
+
 export class Connection implements AsyncDisposable {
   /** How long an answer may take, and a list may stand still. */
   readonly patienceMs: number;
@@ -359,9 +362,11 @@ function connectUnchecked(access: ClusterAccess): http2.ClientHttp2Session {
   const settings = { initialWindowSize: windowBytes, enablePush: false };
   if (access.server.startsWith('unix://')) {
     const path = access.server.slice('unix://'.length);
-    return http2.connect('http://localhost', { settings, createConnection: () => connectSocket(path) });
+    const createConnection = () => connectSocket(path);
+    return http2.connect('http://localhost', { settings, maxSessionMemory, createConnection });
   }
   return http2.connect(access.server, {
+    maxSessionMemory,
     settings,
     rejectUnauthorized: !access.insecureSkipVerify,
     ALPNProtocols: ['h2'],
