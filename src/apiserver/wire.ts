@@ -50,6 +50,9 @@ type Outgoing = ServerResponse & { readonly stream?: ServerHttp2Stream };
 /** As the real server's --max-request-bytes. */
 const largestBody = 3 << 20;
 
+/** Megabytes, of all answers of one connection under way: beyond Node's 10 it refuses new streams. */
+const maxSessionMemory = 512;
+
 /** Unsent bytes of one watch. */
 const largestBacklog = 16 << 20;
 
@@ -85,6 +88,7 @@ export class Wire implements OpenConnections {
       requestCert: true,
       rejectUnauthorized: false,
       settings: { maxConcurrentStreams: 1000 },
+      maxSessionMemory,
     });
     server.on('request', (request, response) => this.#serve(request, outgoing(response), false));
     server.on('session', (session) => this.#keep(session));
@@ -97,7 +101,7 @@ export class Wire implements OpenConnections {
 
   async listenSocket(path: string): Promise<void> {
     const http1 = createServer((request, response) => this.#serve(request, response, true));
-    const http2 = createHttp2Server({ settings: { maxConcurrentStreams: 1000 } });
+    const http2 = createHttp2Server({ settings: { maxConcurrentStreams: 1000 }, maxSessionMemory });
     http2.on('request', (request, response) => this.#serve(request, outgoing(response), true));
     http2.on('session', (session) => this.#keep(session));
     http2.on('sessionError', () => {});
@@ -181,7 +185,7 @@ export class Wire implements OpenConnections {
   }
 
   #send(answer: Answer, response: Outgoing): void {
-    if (this.#frozen) return;
+    if (this.#frozen) return void setTimeout(() => this.#send(answer, response), 10);
     if (answer.type !== 'stream') return send(response, answer);
     response.writeHead(200, { 'content-type': 'application/json' });
     response.flushHeaders();

@@ -19,6 +19,9 @@ interface Known {
   readonly revision: bigint;
 }
 
+/** Below everything known: an index that does not speak of a kind (not served for now) says nothing of its objects. */
+const unlisted = -2n;
+
 /** What an index shows that the sink does not know. */
 export interface Difference {
   /** Not told, or told as of an older revision. */
@@ -100,7 +103,7 @@ export class SyncedView {
     const missing: ResourceKey[] = [];
     let looked = 0;
     for (const [path, { key, revision: known }] of this.#known) {
-      if (!present.has(path) && known <= (partOf(position, key.kind) ?? -1n)) missing.push(key);
+      if (!present.has(path) && known <= (partOf(position, key.kind) ?? unlisted)) missing.push(key);
       if (++looked % portion === 0) await pause();
     }
     return missing;

@@ -113,3 +113,27 @@ test('resources are told as they are stored, before what becomes of them, also t
     'Profile gone', // and nothing of p, which was never told
   ]);
 });
+
+test('the store is compared with what is known of it also where nobody wants to hear the result', async () => {
+  const stop = new AbortController();
+  const told: string[] = [];
+  const lists = [namespaces(2), namespaces(1)];
+  const store = {
+    ...storeOf([]),
+    snapshot: async () => ({ items: (lists.length > 1 ? lists.shift() : lists[0]) ?? [], revision }),
+  };
+  const late = setTimeout(() => stop.abort(), 5000);
+  await new StoreSyncer(store, { auditMs: 5 }).run(
+    {
+      onResources: (changes) => {
+        told.push(...changes.map(({ key, resource }) => `${key.name} ${resource ? 'there' : 'gone'}`));
+        if (told.length === 3) stop.abort();
+      },
+      onUpdates: () => {},
+      onStatus: () => {},
+    },
+    stop.signal,
+  );
+  clearTimeout(late);
+  assert.deepEqual(told, ['ns-0 there', 'ns-1 there', 'ns-1 gone']);
+});

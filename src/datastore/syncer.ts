@@ -160,7 +160,8 @@ export class StoreSyncer implements Syncer {
   /** Whether the store can be used, the watch finds out: an audit that cannot be done is left out. */
   async #audit(sink: SyncerSink, stop: AbortSignal): Promise<void> {
     try {
-      this.#options.onAudit?.(await this.#alone(() => this.#reconcile(sink, false, stop)));
+      const repaired = await this.#alone(() => this.#reconcile(sink, false, stop)); // also where nobody wants to hear of it
+      this.#options.onAudit?.(repaired);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
     }

@@ -13,6 +13,7 @@ import type {
   SyncerSink,
   SyncStatus,
 } from '../../src/contract/datastore.ts';
+import type { HeldDeletion } from '../../src/datastore/mass-deletion.ts';
 import { StoreSyncer, type SyncerOptions } from '../../src/datastore/syncer.ts';
 import { AppError } from '../../src/lib/errors.ts';
 import { calicoVersion, keyPath } from '../../src/model/kinds.ts';
@@ -28,6 +29,7 @@ export class SyncedCache implements SyncerSink, AsyncDisposable {
   readonly #running: Promise<void>;
   /** When the syncer was told that the store cannot be used, on the clock of `performance`. */
   readonly outages: number[] = [];
+  #held: readonly HeldDeletion[] = [];
   #listing = 0;
   #mostLists = 0;
 
@@ -37,6 +39,10 @@ export class SyncedCache implements SyncerSink, AsyncDisposable {
       auditMs: 3_600_000,
       onUnavailable: () => this.outages.push(performance.now()),
       ...options,
+      onHeld: (held) => {
+        this.#held = held;
+        options.onHeld?.(held);
+      },
     });
     this.#running = this.#syncer.run(this, this.#stop.signal);
   }
@@ -97,7 +103,7 @@ export class SyncedCache implements SyncerSink, AsyncDisposable {
     return `cache and list differ: ${count('missing', missing)}, ${count('too many', extra)}, ${count(
       'other',
       old.map(([path]) => path),
-    )}; ${old.slice(0, 1).map(([path, text]) => `${this.#objects.get(path)} for ${text}`)}`;
+    )}; ${this.statuses.slice(-5)}, ${this.outages.length} outages, held: ${JSON.stringify(this.#held)}; ${old.slice(0, 1).map(([path, text]) => `${this.#objects.get(path)} for ${text}`)}`;
   }
 
   #counted(store: Datastore): Datastore {
