@@ -12,6 +12,7 @@ import { nameOfKey } from './object-name.ts';
 import { parseReferences, type References } from './object-reference.ts';
 import { findPlace, openStore, type PlaceOptions } from './place.ts';
 import { visibleResources } from './visible-resources.ts';
+import { withoutIdentity } from './without-identity.ts';
 
 export interface GetOptions extends PlaceOptions {
   readonly namespace?: string;
@@ -42,7 +43,7 @@ export async function getResources(words: readonly string[], options: GetOptions
     ? resources.filter((each) => filter(recordOf(textMapAt(each, 'metadata', 'labels'))))
     : resources;
   const shown = {
-    resources: options.export ? chosen.map(withoutCluster) : chosen,
+    resources: options.export ? chosen.map(withoutIdentity) : chosen,
     single: references.keys.length === 1,
     allNamespaces: options.allNamespaces ?? false,
     severalKinds: kindsAsked(references) > 1,
@@ -64,18 +65,6 @@ async function referencesOf(words: readonly string[], options: GetOptions, io: I
     io,
   );
   return { rows: [], keys: resources.map(keyOf) };
-}
-
-/** What another cluster gives anew. */
-function withoutCluster(resource: Resource): Resource {
-  const {
-    uid: _,
-    creationTimestamp: __,
-    resourceVersion: ___,
-    generation: ____,
-    ...metadata
-  } = resource.metadata;
-  return { ...resource, metadata };
 }
 
 function checkOptions({ keys }: References, options: GetOptions): void {

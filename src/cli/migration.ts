@@ -15,6 +15,7 @@ import { manifestsOf } from './manifests.ts';
 import { objectName } from './object-name.ts';
 import { findPlace, openStore, type PlaceOptions } from './place.ts';
 import { plural } from './plural.ts';
+import { withoutIdentity } from './without-identity.ts';
 import { writeInParts } from './write-parts.ts';
 import { planWrites } from './write-plan.ts';
 
@@ -90,17 +91,6 @@ async function clusterInformation(store: Datastore): Promise<Stored | null> {
     if (error instanceof NotFoundError) return null;
     throw error;
   }
-}
-
-function withoutIdentity(resource: Resource): Resource {
-  const {
-    uid: _,
-    creationTimestamp: __,
-    resourceVersion: ___,
-    generation: ____,
-    ...metadata
-  } = resource.metadata;
-  return { ...resource, metadata };
 }
 
 /** Ours line by line; calicoctl's as the manifests that it is. */
