@@ -21,8 +21,9 @@ suite('a Kubernetes API', { concurrency: true, timeout: 120_000 }, () => {
   test('GOAWAY again and again: nobody lists again; frozen after one, that is noticed too', async () => {
     await using scene = await KubernetesScene.open();
     const { length } = scene.cache.statuses;
-    for (let i = 0; i < 10; i++) {
+    for (let i = 0; i < 20; i++) {
       scene.cluster.server.faults.goAway();
+      if (i % 4 === 0) scene.cluster.server.faults.endWatches(); // which are asked for again
       await delay(50);
     }
     assert.deepEqual(scene.cache.outages, []);

@@ -40,6 +40,8 @@ const windowBytes = 4 * 1024 * 1024;
 const largestLine = 16 * 1024 * 1024;
 /** A server that is too busy says when to come again (429, Retry-After); one that asks for more is left to the caller. */
 const busyTries = 5;
+/** One that says of each connection that it takes no more is none to be asked. */
+const untakenTries = 3;
 const longestBusyMs = 10_000;
 
 /** Megabytes, of all lists under way at once: beyond Node's 10 it refuses new streams (ENHANCE_YOUR_CALM). */
@@ -74,7 +76,8 @@ export class Connection implements AsyncDisposable {
   async *lines(path: string, signal: AbortSignal): AsyncGenerator<ApiAnswer | readonly string[]> {
     for (let attempt = 1; ; attempt++) {
       const session = await this.#session();
-      const answer = yield* session.lines(path, signal);
+      const answer = yield* this.#linesIfTaken(session, path, signal, attempt);
+      if (answer === 'untaken') continue;
       if (answer === null || signal.aborted) return;
       const waitMs = answer.status === 401 && attempt === 1 ? 0 : busyMs(answer, attempt);
       if (waitMs === null) return yield answer;
@@ -93,14 +96,31 @@ export class Connection implements AsyncDisposable {
 
   /** Certificates, tokens and programs are asked anew by the next session: what is not accepted now may have been rotated. */
   async #sendKnown(request: ApiRequest): Promise<ApiAnswer> {
-    const session = await this.#session();
-    const answer = await session.send(request).catch((error: unknown) => {
-      if (error instanceof UntakenError) return null;
-      throw error;
-    });
-    if (answer !== null && answer.status !== 401) return answer;
-    session.retire();
-    return (await this.#session()).send(request);
+    for (let attempt = 1; ; attempt++) {
+      const session = await this.#session();
+      try {
+        const answer = await session.send(request);
+        if (answer.status !== 401 || attempt > 1) return answer;
+      } catch (error) {
+        if (!(error instanceof UntakenError) || attempt === untakenTries) throw error;
+      }
+      session.retire();
+    }
+  }
+
+  async *#linesIfTaken(
+    session: Session,
+    path: string,
+    signal: AbortSignal,
+    attempt: number,
+  ): AsyncGenerator<readonly string[], ApiAnswer | null | 'untaken'> {
+    try {
+      return yield* session.lines(path, signal);
+    } catch (error) {
+      if (!(error instanceof UntakenError) || attempt >= untakenTries) throw error;
+      session.retire();
+      return 'untaken';
+    }
   }
 
   /** Who come while it is being opened wait for the same. */
@@ -221,7 +241,7 @@ class Session {
       if (headers[':status'] !== 200) return await this.#rest(stream, headers);
       yield* this.#linesOf(stream);
     } catch (error) {
-      if (!signal.aborted) throw this.#errorOf(error);
+      if (!signal.aborted) throw this.#failureOf(stream, error);
     } finally {
       signal.removeEventListener('abort', stop);
       stop();
@@ -244,7 +264,7 @@ class Session {
 
   #request(request: ApiRequest, authorization: string | null): http2.ClientHttp2Stream {
     const { method, path, body, contentType = 'application/json', accept = 'application/json' } = request;
-    if (this.isOver) throw this.#reason ?? this.#unavailable('the connection ended');
+    if (this.isOver) throw new UntakenError(`${this.#authority}: the connection ended`);
     const headers = {
       ':method': method,
       ':path': this.#prefix + path,
@@ -271,10 +291,14 @@ class Session {
     try {
       return await this.#rest(stream, await this.#headers(stream));
     } catch (error) {
-      const known = this.#errorOf(error);
-      const isUntaken = stream.rstCode === http2.constants.NGHTTP2_REFUSED_STREAM;
-      throw isUntaken && known instanceof UnavailableError ? new UntakenError(known.message) : known;
+      throw this.#failureOf(stream, error);
     }
+  }
+
+  #failureOf(stream: http2.ClientHttp2Stream, error: unknown): unknown {
+    const known = this.#errorOf(error);
+    const isUntaken = stream.rstCode === http2.constants.NGHTTP2_REFUSED_STREAM;
+    return isUntaken && known instanceof UnavailableError ? new UntakenError(known.message) : known;
   }
 
   #headers(stream: http2.ClientHttp2Stream): Promise<http2.IncomingHttpHeaders & { ':status'?: number }> {
