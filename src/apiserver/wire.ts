@@ -120,7 +120,7 @@ export class Wire implements OpenConnections {
   }
 
   goAway(): void {
-    for (const session of this.#sessions) session.goaway();
+    for (const session of this.#sessions) if (!session.destroyed) session.goaway();
   }
 
   /** Again and again: HTTP/2 reads on by itself after it has written. */

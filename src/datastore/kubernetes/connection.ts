@@ -193,7 +193,8 @@ class Session {
       });
       http.once('connect', () => {
         clearTimeout(timer);
-        resolve(new Session(http, access, patienceMs));
+        if (http.destroyed) fail('the connection ended');
+        else resolve(new Session(http, access, patienceMs));
       });
     });
   }
