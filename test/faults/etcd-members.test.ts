@@ -27,7 +27,7 @@ suite('etcd, three members', { concurrency: true, timeout: 120_000 + soakMinutes
     }
     await churn[Symbol.asyncDispose]();
     await cache.settled(writer, churn.lasting);
-    assert.ok(churn.writes > 100, `${churn.writes} writes`);
+    assert.ok(churn.writes > 10, `${churn.writes} writes`);
   });
 
   test(

@@ -33,7 +33,7 @@ suite('etcd, one server', { concurrency: true, timeout: 120_000 }, () => {
     }
     await churn[Symbol.asyncDispose]();
     await cache.settled(writer, churn.lasting);
-    assert.ok(churn.writes > 100, `${churn.writes} writes`);
+    assert.ok(churn.writes > 10, `${churn.writes} writes`);
   });
 
   test('frozen for 12 s: noticed within 10', async () => {
