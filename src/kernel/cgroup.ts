@@ -56,6 +56,9 @@ function enter(folder: string, pid: number): void {
   writeFileSync(join(folder, 'cgroup.procs'), String(pid));
 }
 
+const busyAttempts = 200;
+const busyPauseMs = 10;
+
 /** With the groups below; processes that are left in them go one up. No error where there is none. */
 export function removeCgroup(folder: string): void {
   if (!existsSync(folder)) return;
@@ -63,7 +66,21 @@ export function removeCgroup(folder: string): void {
     if (entry.isDirectory()) removeCgroup(join(folder, entry.name));
   for (const pid of readFileSync(join(folder, 'cgroup.procs'), 'utf8').split('\n'))
     if (pid !== '') enterIfAlive(dirname(folder), Number(pid));
-  rmdirSync(folder);
+  removeEmptied(folder);
+}
+
+/** A process that was killed, and is no longer listed, keeps its group busy until the kernel has let go of it. */
+function removeEmptied(folder: string): void {
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return rmdirSync(folder);
+    } catch (error) {
+      const isBusy = error instanceof Error && 'code' in error && error.code === 'EBUSY';
+      if (!isBusy || attempt === busyAttempts) throw error;
+      Atomics.wait(pause, 0, 0, busyPauseMs);
+    }
+  }
 }
 
 function enterIfAlive(folder: string, pid: number): void {
