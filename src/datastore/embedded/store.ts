@@ -22,6 +22,7 @@ import {
   UnavailableError,
 } from '../../lib/errors.ts';
 import type { Resource, ResourceKey, ResourceKind } from '../../model/types.ts';
+import { keyText } from '../key.ts';
 import { EmbeddedHistory } from './history.ts';
 import { keyOfRow, type Row, toRevision, toStored } from './row.ts';
 import { type Database, inReadTransaction, inTransaction, openDatabase } from './schema.ts';
@@ -327,8 +328,4 @@ function toNumber(revision: Revision): number {
     throw new InvalidError(`revision ${JSON.stringify(revision)}: want one that this datastore gave`);
   }
   return Number(revision);
-}
-
-function keyText(key: ResourceKey): string {
-  return `${key.kind} ${key.namespace ? `${key.namespace}/` : ''}${key.name}`;
 }

@@ -25,6 +25,7 @@ import type { Revision } from '../../lib/brand.ts';
 import { NotFoundError } from '../../lib/errors.ts';
 import type { Resource, ResourceKey, ResourceKind } from '../../model/types.ts';
 import type { EtcdConfig, StoreNotices } from '../config.ts';
+import { byName, keyText } from '../key.ts';
 import type { KeyValue, TxnRequestSchema, TxnResponse } from './api/etcd_pb.ts';
 import { confirmHistory } from './confirm-history.ts';
 import { Entries } from './entries.ts';
@@ -42,7 +43,7 @@ import {
   toRevision,
   transactionOf,
 } from './transaction.ts';
-import { decodeValue, keyText } from './values.ts';
+import { decodeValue } from './values.ts';
 import { Watcher } from './watcher.ts';
 
 export interface EtcdOptions extends StoreNotices {
@@ -80,7 +81,7 @@ export class EtcdStore implements Datastore {
 
   async list(kind: ResourceKind, namespace?: string): Promise<Listed> {
     const listed = await this.#listed(`list ${kind}`, rangesOf(kind, namespace));
-    return { ...listed, items: listed.items.toSorted(byNames) };
+    return { ...listed, items: listed.items.toSorted(byName) }; // etcd's order is that of bytes: `a-b/x` before `a/x`
   }
 
   snapshot(): Promise<Listed> {
@@ -204,13 +205,4 @@ function newestOf(kvs: readonly KeyValue[]): KeyValue | undefined {
   let newest = kvs[0];
   for (const kv of kvs) if (newest && kv.modRevision > newest.modRevision) newest = kv;
   return newest;
-}
-
-/** etcd's order is that of bytes: `a-b/x` before `a/x`. */
-function byNames({ key: a }: Stored, { key: b }: Stored): number {
-  return compare(a.namespace ?? '', b.namespace ?? '') || compare(a.name, b.name);
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -15,6 +15,7 @@ import {
   UnsupportedError,
 } from '../../lib/errors.ts';
 import type { Resource } from '../../model/types.ts';
+import { keyText } from '../key.ts';
 import {
   type Compare,
   CompareSchema,
@@ -26,7 +27,7 @@ import {
   TxnRequestSchema,
 } from './api/etcd_pb.ts';
 import { pathOf, pathsOf } from './layout.ts';
-import { decodeValue, encodeValue, keyText } from './values.ts';
+import { decodeValue, encodeValue } from './values.ts';
 
 /** etcdserverpb.Compare: CompareResult and CompareTarget. */
 const [equal, greater] = [0, 1];

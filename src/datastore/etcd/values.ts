@@ -6,6 +6,7 @@ import type { Revision } from '../../lib/brand.ts';
 import { InvalidError } from '../../lib/errors.ts';
 import { isObject, shapeFault } from '../../model/json.ts';
 import type { Resource, ResourceKey } from '../../model/types.ts';
+import { keyText } from '../key.ts';
 import { isIpamKind } from './ipam-layout.ts';
 import { ipamResourceOf, ipamValueOf } from './ipam-values.ts';
 
@@ -33,10 +34,6 @@ export function decodeValue(key: ResourceKey, path: string, value: Uint8Array, r
   const resourceVersion = String(revision) as Revision;
   const resource = { ...found, metadata: { ...found.metadata, resourceVersion } };
   return { key, resource, revision: resourceVersion };
-}
-
-export function keyText(key: ResourceKey): string {
-  return `${key.kind} ${key.namespace ? `${key.namespace}/` : ''}${key.name}`;
 }
 
 function readable(key: ResourceKey, path: string, value: Uint8Array): Resource | null {

@@ -23,6 +23,7 @@ import {
 import { memberAt, textAt } from '../../model/json.ts';
 import type { Resource, ResourceKey, ResourceKind } from '../../model/types.ts';
 import type { KubernetesConfig } from '../config.ts';
+import { byName, keyText } from '../key.ts';
 import { clusterAccess } from './access.ts';
 import { Connection } from './connection.ts';
 import {
@@ -37,7 +38,7 @@ import {
 import { refusalOf } from './refusal.ts';
 import { type ServedKind, servedKinds } from './served-kinds.ts';
 import { Watches } from './watches.ts';
-import { type ApplyOptions, keyText, Writes } from './writes.ts';
+import { type ApplyOptions, Writes } from './writes.ts';
 
 const defaultDiscoveryMs = 15_000;
 /** Requests of one `writeAll` under way at a time. */
@@ -335,12 +336,4 @@ function partial(reason: unknown, done: readonly Write[], all: readonly Write[])
   return new PartialWriteError(`${reason.message}; written: ${names(done)}; not written: ${names(rest)}`, {
     cause: reason,
   });
-}
-
-function byName(a: Stored, b: Stored): number {
-  return compare(a.key.namespace ?? '', b.key.namespace ?? '') || compare(a.key.name, b.key.name);
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

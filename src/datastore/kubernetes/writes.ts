@@ -12,6 +12,7 @@ import { assertNever, ConflictError, InvalidError, UnavailableError } from '../.
 import { textAt } from '../../model/json.ts';
 import { kindRow } from '../../model/kinds.ts';
 import type { Resource, ResourceKey } from '../../model/types.ts';
+import { keyText } from '../key.ts';
 import type { ApiRequest, Connection } from './connection.ts';
 import { newObject, replacement, storedOf } from './object.ts';
 import { refusalOf } from './refusal.ts';
@@ -234,8 +235,4 @@ function parsed(what: string, text: string): unknown {
   } catch {
     throw new UnavailableError(`${what}: got an answer that is no JSON`);
   }
-}
-
-export function keyText({ kind, namespace, name }: ResourceKey): string {
-  return `${kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`;
 }
